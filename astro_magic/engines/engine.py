@@ -8,7 +8,7 @@ second notebook and a terminal all see the same environment. Methods that take l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Literal
 
 from astro_magic.project.fingerprint import Action
 from astro_magic.project.project import Project
-from astro_magic.system.events import Operation, OutputLine
+from astro_magic.resolve.resolver import Resolution
+from astro_magic.system.events import Event, Operation, OutputLine
 
 __all__ = [
     "ApiAccess",
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 State = Literal["running", "starting", "stopped", "failed"]
+Stage = Literal["core", "execution"]
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,16 @@ class Engine(ABC):
         """Make the environment that the project's files stand for; nothing that runs is touched."""
 
     @abstractmethod
+    def resolve(self, requirements: str) -> Resolution:
+        """Resolve the text of a requirements file for this project's Airflow and Python; nothing is installed.
+
+        Raises
+        ------
+        ResolutionError, NetworkError
+            When there is no solution, or an index could not be reached.
+        """
+
+    @abstractmethod
     def start(self, options: StartOptions) -> Operation[EngineStatus]:
         """Prepare, start, and wait until every component is healthy. Starting what runs already is no error."""
 
@@ -289,11 +301,27 @@ class Engine(ABC):
         """Give the distributions of the environment, sorted by name."""
 
     @abstractmethod
-    def call(self, script: Path, request: Mapping[str, Any]) -> Operation[dict[str, Any]]:
-        """Run `script` where Airflow is already imported.
+    def call(
+        self, script: Path, request: Mapping[str, Any], *, stage: Stage, event: Callable[[dict[str, Any]], Event]
+    ) -> Operation[dict[str, Any]]:
+        """Run `script` where Airflow is already imported; the environment is made ready first.
 
-        The script defines ``main(request, emit)``; ``emit(dict)`` reports progress, which arrives as the events
-        that `astro_magic.dags` makes of it, and its return value is this operation's result.
+        Parameters
+        ----------
+        script : Path
+            A Python file that defines ``main(request, emit)``. It may import Airflow, but nothing of Astro Magic;
+            ``emit(dict)`` reports progress, and its return value is this operation's result.
+        request : mapping
+            What the script is given; JSON.
+        stage : {"core", "execution"}
+            What must have been imported: enough to parse, or enough to run tasks.
+        event : callable
+            Makes an event of what the script reports.
+
+        Raises
+        ------
+        CommandFailedError
+            When the script fails; the detail is its traceback.
         """
 
     @abstractmethod

@@ -1,0 +1,400 @@
+"""The process that imports Airflow once, forks its components, and answers for them.
+
+It listens on a Unix socket. A client sends one line of JSON and reads lines of JSON until the connection closes:
+
+``{"do": "status"}``
+    What is loaded, and how each component is.
+``{"do": "start"}``
+    Fork the components, each as soon as what it needs has been imported.
+``{"do": "stop", "grace": seconds}``
+    End every component and everything that they started, then end this process.
+``{"do": "call", "script": path, "request": {...}}``
+    Fork a process that runs the script's ``main(request, emit)``. It ends when the client hangs up.
+
+Everything happens in one thread, because a thread does not survive a fork. A second process, the guard, ends
+the whole instance when this one dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from . import components, preload, processes
+
+__all__ = ["main"]
+
+_RESTART_LIMIT = 5
+_STEADY_SECONDS = 60.0
+_STOP_GRACE = 5.0
+_SHORT_GRACE = 1.0
+_QUIET_SECONDS = 0.7
+
+
+class _Component:
+    """A component and the process that runs it now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pid: int | None = None
+        self.started = 0.0
+        self.restarts = 0
+        self.failures_in_a_row = 0
+        self.due: float | None = None
+        self.exit: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        state = "running" if self.pid else "starting" if self.due is not None else "failed"
+        return {
+            "name": self.name,
+            "state": state,
+            "pid": self.pid,
+            "since": self.started or None,
+            "restarts": self.restarts,
+            "exit": self.exit,
+        }
+
+
+class Supervisor:
+    """The loop: signals, requests, and in quiet moments the next stage of the preload."""
+
+    def __init__(self, configuration: dict[str, Any]) -> None:
+        self.configuration = configuration
+        self.instance: str = configuration["instance"]
+        self.logs = Path(configuration["logs"])
+        self.record = Path(configuration["record"])
+        self.pid_file = Path(configuration["pid_file"])
+        self.components: dict[str, _Component] = {}
+        self.jobs: set[int] = set()
+        self.loaded: list[str] = []
+        self.failure = ""
+        self.stopping = False
+        self.last_used = time.monotonic()
+        self.selector = selectors.DefaultSelector()
+        self.pid = os.getpid()
+        self.started = float(processes.psutil.Process().create_time())
+        self.guard = 0
+        self.watched, self.alive = os.pipe()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        processes.adopt_orphans()
+        self._start_guard()
+        self.listener = self._listen()
+        self._watch_signals()
+        self._write_record()
+        try:
+            while not self.stopping:
+                self._turn()
+        finally:
+            self._end_everything(_STOP_GRACE)
+
+    def _turn(self) -> None:
+        pending = [stage for stage in preload.STAGES if stage not in self.loaded]
+        for key, _ in self.selector.select(timeout=self._patience(pending)):
+            if key.fileobj is self.listener:
+                self._accept()
+            else:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(key.fd, 4096)
+        self._reap()
+        self._start_due()
+        if pending and not self.failure and not self.stopping and self._may_load(pending[0]):
+            self._load(pending[0])
+        elif not self.components and not self.jobs and self._idle_for_too_long():
+            self.stopping = True
+
+    def _patience(self, pending: list[str]) -> float:
+        """Give how long to wait for a request, in seconds, before looking what else there is to do."""
+        if not pending or self.failure:
+            return 0.5
+        return 0.0 if self._may_load(pending[0]) else 0.05
+
+    def _may_load(self, stage: str) -> bool:
+        """Load at once what something waits for; the rest when nobody has asked anything for a moment."""
+        needed = {components.stage_of(name) for name, component in self.components.items() if component.due is not None}
+        quiet = time.monotonic() - self.last_used > _QUIET_SECONDS
+        return stage == "core" or stage in needed or quiet
+
+    def _idle_for_too_long(self) -> bool:
+        return time.monotonic() - self.last_used > float(self.configuration["idle_seconds"])
+
+    def _load(self, stage: str) -> None:
+        try:
+            preload.STAGES[stage]()
+        except BaseException:
+            self.failure = traceback.format_exc()
+        else:
+            self.loaded.append(stage)
+
+    def _write_record(self) -> None:
+        """Say on disk who this is; written whole or not at all."""
+        known = {
+            **self.configuration["public"],
+            "pid": self.pid,
+            "started": self.started,
+            "instance": self.instance,
+            "socket": self.configuration["socket"],
+        }
+        _write(self.record, json.dumps(known))
+
+    # -- the guard -----------------------------------------------------------------------------------------------
+
+    def _start_guard(self) -> None:
+        """Fork the process that ends the instance when this one dies: it then reads the end of a pipe."""
+        self.guard = os.fork()
+        if self.guard:
+            return
+        os.close(self.alive)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        while True:
+            try:
+                if not os.read(self.watched, 1):
+                    break
+            except InterruptedError:
+                continue
+        processes.end(processes.members(self.pid, self.started, self.instance), grace=0)
+        os._exit(0)
+
+    # -- components ----------------------------------------------------------------------------------------------
+
+    def _start_components(self) -> None:
+        for name in components.COMPONENTS:
+            if name not in self.components:
+                component = self.components[name] = _Component(name)
+                component.due = time.monotonic()
+        _write(self.pid_file, str(self.pid))
+
+    def _start_due(self) -> None:
+        for component in self.components.values():
+            ready = components.stage_of(component.name) in self.loaded
+            if component.due is not None and component.due <= time.monotonic() and ready:
+                self._fork_component(component)
+
+    def _fork_component(self, component: _Component) -> None:
+        component.due = None
+        component.started = time.time()
+        pid = os.fork()
+        if pid:
+            component.pid = pid
+            return
+        try:
+            self._become_child(self.logs / f"{component.name.replace(' ', '-')}.log")
+            components.run(component.name, bytes.fromhex(self.configuration["identity"]))
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        finally:
+            _flush()
+        os._exit(code)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self.jobs.discard(pid)
+            if pid == self.guard and not self.stopping:
+                self._start_guard()
+            for component in self.components.values():
+                if component.pid == pid:
+                    self._component_ended(component, status)
+
+    def _component_ended(self, component: _Component, status: int) -> None:
+        lived = time.time() - component.started
+        component.pid = None
+        code = os.waitstatus_to_exitcode(status)
+        component.exit = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        component.failures_in_a_row = 1 if lived > _STEADY_SECONDS else component.failures_in_a_row + 1
+        if component.failures_in_a_row <= _RESTART_LIMIT:
+            component.restarts += 1
+            component.due = time.monotonic() + 2.0 ** (component.failures_in_a_row - 1) - 1.0
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> socket.socket:
+        path = self.configuration["socket"]
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(16)
+        listener.setblocking(False)
+        self.selector.register(listener, selectors.EVENT_READ)
+        return listener
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self.listener.accept()
+        except OSError as problem:
+            if problem.errno in (errno.EAGAIN, errno.ECONNABORTED):
+                return
+            raise
+        with connection:
+            connection.settimeout(5)
+            try:
+                line = connection.makefile("rb").readline()
+                request = json.loads(line)
+            except (OSError, ValueError):
+                return
+            self.last_used = time.monotonic()
+            with contextlib.suppress(OSError):
+                self._answer(connection, request)
+
+    def _answer(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        action = request["do"]
+        if action == "start":
+            self._start_components()
+        elif action == "stop":
+            self.stopping = True
+            stopped, forced = self._end_everything(float(request["grace"]))
+            _send(connection, {"stopped": stopped, "forced": forced})
+            return
+        elif action == "call":
+            self._call(connection, request)
+            return
+        _send(connection, self._describe())
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "pid": self.pid,
+            "instance": self.instance,
+            "loaded": self.loaded,
+            "failure": self.failure,
+            "components": [component.describe() for component in self.components.values()],
+        }
+
+    def _call(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        """Run a script in a fork that owns the connection from here on."""
+        while request["stage"] not in self.loaded and not self.failure:
+            self._load(next(stage for stage in preload.STAGES if stage not in self.loaded))
+            self._start_due()
+        if self.failure:
+            _send(connection, {"error": self.failure})
+            return
+        pid = os.fork()
+        if pid:
+            self.jobs.add(pid)
+            return
+        from . import job
+
+        try:
+            self._become_child(self.logs / "calls.log")
+            job.serve(connection, request)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            _flush()
+        os._exit(0)
+
+    # -- signals, children, the end ------------------------------------------------------------------------------
+
+    def _watch_signals(self) -> None:
+        self.wake_read, self.wake_write = os.pipe()
+        for end in (self.wake_read, self.wake_write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        self.selector.register(self.wake_read, selectors.EVENT_READ)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._stop_soon)
+        signal.signal(signal.SIGINT, self._stop_soon)
+
+    def _stop_soon(self, *_: object) -> None:
+        self.stopping = True
+
+    def _become_child(self, log: Path) -> None:
+        """Let go of what only the supervisor may hold, and write to a log of its own."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.selector.close()
+        self.listener.close()
+        for end in (self.alive, self.watched, self.wake_read, self.wake_write):
+            os.close(end)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+    def _end_everything(self, grace: float) -> tuple[int, int]:
+        """End the components, then whatever is left of the instance.
+
+        Tasks that run get `grace` seconds to finish, and the API server stays until then: they report to it. The
+        other components have nothing to finish.
+        """
+        total = len(self._others())
+        forced = 0
+        if grace > 0:
+            short = min(_SHORT_GRACE, grace)
+            first = {name: self._process_of(name) for name in self.components if name != "api server"}
+            for found in first.values():
+                processes.ask_to_end(found)
+            for name, found in first.items():
+                if name != "scheduler":
+                    forced += processes.end_late(found, grace=short)
+            forced += processes.end_late(first.get("scheduler", []), grace=grace)
+            forced += processes.end(self._process_of("api server"), grace=short)[1]
+        forced += processes.end(self._others(), grace=0)[1]
+        self.components.clear()
+        for path in (self.record, self.pid_file, Path(self.configuration["socket"])):
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+        return total, forced
+
+    def _others(self) -> list[Any]:
+        """Give every process of the instance but this one and the guard, which ends when this one does."""
+        found = processes.members(self.pid, self.started, self.instance)
+        return [process for process in found if process.pid != self.guard]
+
+    def _process_of(self, name: str) -> list[Any]:
+        component = self.components.get(name)
+        if component is None or component.pid is None:
+            return []
+        with contextlib.suppress(processes.psutil.Error):
+            return [processes.psutil.Process(component.pid)]
+        return []
+
+
+def _send(connection: socket.socket, answer: dict[str, Any]) -> None:
+    connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+def main(path: str) -> None:
+    """Run the supervisor that the configuration file at `path` describes, then delete that file: it has secrets."""
+    file = Path(path)
+    configuration = json.loads(file.read_text(encoding="utf-8"))
+    file.unlink()
+    Supervisor(configuration).run()

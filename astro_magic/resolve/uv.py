@@ -1,0 +1,136 @@
+"""Call uv, which resolves and installs, and say in words what it could not do."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from astro_magic.errors import DependencyError, InstallationError, NetworkError, ResolutionError
+from astro_magic.system import processes
+from astro_magic.system.secrets import mask_url_credentials
+
+__all__ = ["call", "uv_environment"]
+
+#: pip's settings that uv has under another name; uv reads none of pip's own.
+_FROM_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
+#: What belongs to the kernel's own environment and would mislead uv.
+_KERNEL_ONLY = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "UV_PYTHON")
+_NETWORK = re.compile(
+    r"error sending request|dns error|failed to lookup address|tcp connect error|network was disabled|"
+    r"operation timed out|connection (refused|reset)|HTTP status (client|server) error|UnknownIssuer",
+    re.IGNORECASE,
+)
+
+
+@cache
+def _binary() -> str:
+    import uv
+
+    return os.fspath(uv.find_uv_bin())
+
+
+def uv_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment that uv is called with: this process's, with pip's settings under uv's names."""
+    environment = {name: value for name, value in os.environ.items() if name not in _KERNEL_ONLY}
+    for pip_name, uv_name in _FROM_PIP.items():
+        value = environment.get(pip_name)
+        if value and uv_name not in environment and _usable(pip_name, value):
+            environment[uv_name] = value
+    environment.update({"UV_NO_PROGRESS": "1", "UV_NO_CONFIG": environment.get("UV_NO_CONFIG", "0"), "NO_COLOR": "1"})
+    return environment | dict(extra or {})
+
+
+def _usable(name: str, value: str) -> bool:
+    """A folder of wheels that does not exist is no error for pip, but one for uv."""
+    return name != "PIP_FIND_LINKS" or "://" in value or Path(value).is_dir()
+
+
+def call(
+    arguments: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: Path | None = None,
+    text: str | None = None,
+    timeout: float = 900.0,
+    offline: bool = False,
+) -> processes.Completed:
+    """Call uv; when the network fails, call it once more with what the cache has.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows ``uv``.
+    cwd : Path, optional
+        Folder that relative paths are relative to.
+    text : str, optional
+        Given on standard input.
+    timeout : float
+        Seconds until the call is given up.
+    offline : bool
+        Use only the cache.
+
+    Raises
+    ------
+    ResolutionError
+        When the requirements cannot be installed together, or one does not exist.
+    NetworkError
+        When an index could not be reached and the cache is not enough.
+    InstallationError
+        When anything else goes wrong; the detail has uv's own words.
+    """
+    environment = uv_environment({"UV_OFFLINE": "1"} if offline else None)
+    started = time.monotonic()
+    done = processes.run([_binary(), *arguments], env=environment, cwd=cwd, text=text, timeout=timeout)
+    if done.code == 0:
+        return done
+    if _NETWORK.search(done.errors) and not offline:
+        try:
+            remaining = max(timeout - (time.monotonic() - started), 10.0)
+            return call(arguments, cwd=cwd, text=text, timeout=remaining, offline=True)
+        except DependencyError as missing:
+            msg = "The package index could not be reached, and what is needed is not in uv's cache."
+            raise NetworkError(
+                msg,
+                hint="Check the network, the proxy (HTTPS_PROXY) and the index (UV_DEFAULT_INDEX), then run it again.",
+                detail=_words(done.errors),
+            ) from missing
+    raise _failure(_words(done.errors))
+
+
+def _failure(words: str) -> DependencyError:
+    missing = re.search(r"Because (?:only )?([\w.\[\]-]+) was not found in the (?:package registry|cache)", words)
+    if missing:
+        return ResolutionError(
+            f"There is no package named {missing[1]} on the package index.",
+            hint="Check its spelling; a package of a private index needs --extra-index-url.",
+            detail=words,
+        )
+    version = re.search(r"there (?:is|are) no versions? of ([^\s,]+)", words)
+    if version and "No solution found" in words:
+        return ResolutionError(
+            f"There is no version {version[1]} on the package index.",
+            hint="Loosen the version, or look which ones exist.",
+            detail=words,
+        )
+    if "No solution found" in words:
+        return ResolutionError("These requirements cannot be installed together.", detail=words)
+    if "parse" in words.lower() and "requirement" in words.lower():
+        return ResolutionError("A line of the requirements cannot be read.", detail=words)
+    return InstallationError("The packages could not be installed.", detail=words)
+
+
+def _words(errors: str) -> str:
+    """Give what uv said, without its ornaments and without any login."""
+    lines = [line for line in errors.splitlines() if not line.startswith("warning:")]
+    text = "\n".join(lines)
+    text = re.sub(r"^error: |^\s*cause: |^\s*[×╰─▶]+\s*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"\n {4,}", "\n", text).strip()
+    return mask_url_credentials("\n".join(text.splitlines()[-30:]))
