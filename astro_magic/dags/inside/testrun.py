@@ -183,6 +183,7 @@ def _is_bookkeeping(line: str) -> bool:
 def _result_of(ti: Any) -> dict[str, Any]:
     """Describe what a task returned, and give the value where it is small JSON."""
     from airflow.models.xcom import XComModel
+    from airflow.sdk.execution_time.xcom import XCom
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
@@ -198,10 +199,9 @@ def _result_of(ti: Any) -> dict[str, Any]:
             row = session.scalars(question).first()
             if row is None:
                 return {"summary": ""}
-            value = XComModel.deserialize_value(row)
+            value = XCom.deserialize_value(row)
     except Exception as problem:
         return {"summary": f"unreadable ({type(problem).__name__})"}
-    value = json.loads(value) if isinstance(value, str) and row.value == value else value
     return _describe(value)
 
 

@@ -1,0 +1,139 @@
+"""Hide secret values in the lines of project files, for everything that a person gets to see.
+
+Where a file may hold secrets anywhere (``.env``, ``airflow_settings.yaml``), only what is known to be harmless is
+shown; elsewhere, what looks like a credential is hidden.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["MASK", "is_environment_file", "mask_credentials", "mask_lines"]
+
+#: Stands for a hidden value, whatever its length.
+MASK = "••••••"
+
+_URL_CREDENTIALS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<credentials>[^\s/:@\"']*(?::[^\s/\"']*|:[^\s@\"']*)?)@"
+)
+_SECRET_ASSIGNMENT = re.compile(
+    r"(?P<name>\b\w*(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credential|_key\b)\w*)"
+    r"(?P<equals>[\"']?\s*(?:=(?!=)|:)\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
+    re.IGNORECASE,
+)
+_DOCKER_ENV_PAIR = re.compile(
+    r"^(?P<start>\s*ENV\s+\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL|CONN)\w*\s+)(?P<value>\S.*)$",
+    re.IGNORECASE,
+)
+_SAFE_SETTING = re.compile(
+    r"^(?P<start>\s*(?:-\s+)*)(?P<key>airflow|connections|pools|variables|conn_id|conn_type|conn_host|conn_schema"
+    r"|conn_login|conn_port|pool_name|pool_slot|pool_description|variable_name)\s*:(?P<value>\s.*)?$",
+)
+_SETTING = re.compile(r"^(?P<start>\s*(?:-\s+)*)(?P<key>[\w\"'-]+)\s*:(?P<value>.*)$")
+_ASSIGNMENT = re.compile(r"^(?P<key>\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*=)(?P<value>.*)$")
+
+
+def is_environment_file(name: str) -> bool:
+    """Tell whether a project file holds environment variables: ``.env``, or a ``*.env`` file."""
+    last = name.rpartition("/")[2]
+    return last.endswith(".env") or last.startswith(".env.")
+
+
+def mask_credentials(text: str) -> str:
+    """Hide user names and passwords in URLs, and values given to a name that says they are secret.
+
+    References to environment variables (``${TOKEN}``) are no secrets and stay.
+    """
+    text = _URL_CREDENTIALS.sub(
+        lambda match: (
+            match[0]
+            if _is_reference(match["credentials"]) or match["credentials"] == "git"
+            else f"{match['scheme']}{MASK}@"
+        ),
+        text,
+    )
+    return _SECRET_ASSIGNMENT.sub(
+        lambda match: match[0] if _is_reference(match["value"]) else f"{match['name']}{match['equals']}{MASK}",
+        text,
+    )
+
+
+def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
+    """Give the lines of a file with its secrets hidden, one for one.
+
+    Parameters
+    ----------
+    name : str
+        The project file, which decides on the rules.
+    lines : sequence of str
+        All of its lines, from the first on, without line ends.
+
+    Returns
+    -------
+    list of str
+        As many lines.
+    """
+    if is_environment_file(name):
+        return [_mask_environment_line(line) for line in lines]
+    if name == "airflow_settings.yaml":
+        return _mask_settings(lines)
+    return [mask_credentials(_DOCKER_ENV_PAIR.sub(rf"\g<start>{MASK}", line)) for line in lines]
+
+
+def _is_reference(value: str) -> bool:
+    """Tell whether a value only refers to environment variables, as in ``${USER}:${TOKEN}``."""
+    return re.fullmatch(r"(?:\$\{\w+\}|\$\w+|:|[\"'])+", value) is not None
+
+
+def _mask_environment_line(line: str) -> str:
+    stripped = line.strip()
+    if not stripped:
+        return line
+    if stripped.startswith("#"):
+        # A comment is shown, unless it is a variable that was commented out.
+        before, equals, _ = line.partition("=")
+        return f"{before}={MASK}" if equals else line
+    match = _ASSIGNMENT.match(line)
+    if match is None:
+        return MASK
+    return f"{match['key']}{MASK}" if match["value"].strip() else line
+
+
+def _mask_settings(lines: Sequence[str]) -> list[str]:
+    shown = []
+    secret_indent: int | None = None
+    for line in lines:
+        stripped = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if not stripped:
+            shown.append(line)
+            continue
+        if secret_indent is not None and indent > secret_indent:
+            shown.append(" " * indent + MASK)
+            continue
+        secret_indent = None
+        if stripped.startswith("#"):
+            shown.append(_mask_settings_comment(line))
+            continue
+        safe = _SAFE_SETTING.match(line)
+        # A mapping or list in braces may hold anything, secrets included.
+        if safe is not None and not (safe["value"] or "").strip().startswith(("{", "[")):
+            shown.append(mask_credentials(line))
+            continue
+        setting = _SETTING.match(line)
+        if setting is None:
+            shown.append(" " * indent + MASK)
+            continue
+        secret_indent = len(setting["start"])
+        value = f" {MASK}" if setting["value"].strip() else ""
+        shown.append(f"{setting['start']}{setting['key']}:{value}")
+    return shown
+
+
+def _mask_settings_comment(line: str) -> str:
+    """Hide the value of a setting that was commented out."""
+    before, colon, after = line.partition(":")
+    if not after.strip() or _SAFE_SETTING.match(line.lstrip(" #")):
+        return mask_credentials(line)
+    return f"{before}{colon} {MASK}"

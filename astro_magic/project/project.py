@@ -1,0 +1,382 @@
+"""An Astro project on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from astro_magic.errors import (
+    FileAccessError,
+    FileConflictError,
+    InvalidContentError,
+    InvalidPathError,
+    NothingToUndoError,
+)
+from astro_magic.project.config import Config
+from astro_magic.project.document import Change, Document, FileChange
+from astro_magic.project.dotenv import Dotenv
+from astro_magic.project.location import (
+    absolute,
+    check_relative,
+    find_root,
+    is_home,
+    project_file_name,
+    unique_project_name,
+)
+from astro_magic.project.masking import is_environment_file
+from astro_magic.project.requirements import Requirements
+from astro_magic.project.runtime import Runtime
+from astro_magic.project.scaffold import write_scaffold
+from astro_magic.system import files, locks
+from astro_magic.system.history import History, HistoryEntry, HistoryFile, digest
+
+__all__ = ["Creation", "Project"]
+
+_LOCK_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What making a project did.
+
+    Attributes
+    ----------
+    project : Project
+        The project.
+    created : tuple of str
+        The files that were made, as POSIX paths relative to the project.
+    kept : tuple of str
+        The files that were there and were left alone.
+    """
+
+    project: Project
+    created: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Project:
+    """An Astro project on disk.
+
+    Attributes
+    ----------
+    root : Path
+        Its folder, as an absolute path.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls, path: str | Path = ".") -> Project:
+        """Find the project that a folder or file is in.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to begin; the search goes up from there.
+
+        Raises
+        ------
+        ProjectNotFoundError
+            When neither the folder nor one above it has a ``.astro/config.yaml``.
+        """
+        return cls(find_root(path))
+
+    @classmethod
+    def create(cls, path: str | Path, *, name: str | None = None, runtime: str | None = None) -> Creation:
+        """Make a project, or complete one. Files that exist are kept as they are. Needs no network.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its folder.
+        name : str, optional
+            Its name. Default: the one it has, else one derived from the folder.
+        runtime : str, optional
+            The tag of the runtime image, such as ``3.3-1``, for a Dockerfile that is not there yet.
+
+        Raises
+        ------
+        InvalidPathError
+            When the path is the home folder or a file, or the name is none.
+        InvalidContentError
+            When the tag is none.
+        FileAccessError
+            When a file or folder cannot be written.
+        """
+        root = absolute(path)
+        if is_home(root):
+            raise InvalidPathError(
+                f"{root} is the home folder, which the Astro CLI never takes for a project.",
+                hint="Name a folder in it, such as ~/shop.",
+            )
+        if root.exists() and not root.is_dir():
+            raise InvalidPathError(f"{root} is a file.", hint="Name a folder.")
+        created, kept = write_scaffold(root, name=name, tag=runtime)
+        return Creation(cls(root), created, kept)
+
+    @property
+    def config(self) -> Config:
+        """What ``.astro/config.yaml`` says now."""
+        return Config.load(self.root)
+
+    @property
+    def name(self) -> str:
+        """The project's name; that of its folder when none is configured."""
+        return self.config.name or self.root.name
+
+    @property
+    def unique_name(self) -> str:
+        """The name by which the Astro CLI tells projects apart, such as ``shop_fca137``."""
+        return unique_project_name(self.config.name, str(self.root))
+
+    @property
+    def state_dir(self) -> Path:
+        """Where Astro Magic keeps what it knows about the project. `make_state_dir` makes it."""
+        return self.root / ".astro" / "magic"
+
+    @property
+    def standalone_dir(self) -> Path:
+        """Where the Astro CLI keeps the state of an Airflow without Docker."""
+        return self.root / ".astro" / "standalone"
+
+    def make_state_dir(self) -> Path:
+        """Make `state_dir`, closed to other users and ignored by git, and give it back.
+
+        Raises
+        ------
+        FileAccessError
+            When it cannot be made.
+        """
+        files.make_folder(self.state_dir, mode=0o700)
+        ignore = self.state_dir / ".gitignore"
+        if not ignore.exists():
+            # It may have been made by the way, as the parent of another folder, and be open to everybody.
+            with files.guard(self.state_dir, "change the permissions of"):
+                self.state_dir.chmod(0o700)
+            files.write_atomic(ignore, b"*\n")
+        return self.state_dir
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the image in the Dockerfile stands for.
+
+        Raises
+        ------
+        FileAccessError
+            When the Dockerfile cannot be read.
+        InvalidContentError
+            When it does not tell.
+        """
+        dockerfile = Document(self, "Dockerfile")
+        if dockerfile.read() is None:
+            raise InvalidContentError(
+                "The project has no Dockerfile, which names the image and so the Airflow version.",
+                hint="%astro_init . adds what is missing of the project.",
+            )
+        return Runtime.from_dockerfile(dockerfile.text())
+
+    @property
+    def requirements(self) -> Requirements:
+        """The Python packages, in ``requirements.txt``."""
+        return Requirements(self, "requirements.txt")
+
+    @property
+    def dotenv(self) -> Dotenv:
+        """The environment variables, in ``.env``."""
+        return Dotenv(self, ".env")
+
+    def variables(self) -> dict[str, str]:
+        """Read the environment variables of ``.env``.
+
+        Raises
+        ------
+        FileAccessError
+            When it cannot be read.
+        InvalidContentError
+            When it is no UTF-8 text.
+        """
+        return self.dotenv.variables()
+
+    def file(self, relative: str | Path) -> Document:
+        """Give a file of the project, which need not exist yet.
+
+        Parameters
+        ----------
+        relative : str or Path
+            Its path relative to the project, such as ``include/query.sql``.
+
+        Raises
+        ------
+        InvalidPathError
+            When the path leaves the project, or is in ``.astro`` or ``.git``.
+        """
+        return Document(self, project_file_name(self.root, relative))
+
+    def dag(self, relative: str | Path) -> Document:
+        """Give a Python file under ``dags/``, which need not exist yet.
+
+        Parameters
+        ----------
+        relative : str or Path
+            Its path relative to ``dags/``; a leading ``dags/`` may be written.
+
+        Raises
+        ------
+        InvalidPathError
+            When the path leaves ``dags/`` or does not end in ``.py``.
+        """
+        text = str(relative)
+        document = self.file(text if PurePosixPath(text).parts[:1] in {("dags",), ("/",)} else f"dags/{text}")
+        if not document.name.endswith(".py"):
+            raise InvalidPathError(
+                f"{document.name} is no name of a DAG file, which ends in .py.",
+                hint="Give it that ending, or use %%astro_file for other files.",
+            )
+        return document
+
+    def apply(self, change: Change, *, dry_run: bool = False) -> Change:
+        """Write a planned change: all of its files, or none.
+
+        Parameters
+        ----------
+        change : Change
+            The plan.
+        dry_run : bool, optional
+            Write nothing.
+
+        Returns
+        -------
+        Change
+            The same change; ``applied`` tells whether something was written.
+
+        Raises
+        ------
+        FileConflictError
+            When a file is no longer what it was when the change was planned.
+        FileAccessError
+            When a file cannot be written; those written before are then set back.
+        ProjectBusyError
+            When another process is writing and does not finish.
+        """
+        pending = [file for file in change.files if file.kind != "unchanged"]
+        if dry_run or not pending:
+            return change
+        with self._hold(change.title):
+            for file in pending:
+                if _read(file.path) != file.before:
+                    raise FileConflictError(
+                        f"{file.name} changed after it was read, so the change was not written.",
+                        hint="Run the cell again: it then works on what the file contains now.",
+                    )
+            history = self._history
+            # Recorded first: a crash in the middle then leaves a change that can be taken back.
+            recorded = tuple(HistoryFile(file.name, file.before, digest(file.after)) for file in pending)
+            history.record(HistoryEntry(change.title, recorded))
+            _write_all(pending, on_rollback=history.pop)
+        return replace(change, applied=True)
+
+    def undo(self, *, dry_run: bool = False) -> Change:
+        """Take the last change back.
+
+        Parameters
+        ----------
+        dry_run : bool, optional
+            Only tell what would be taken back.
+
+        Returns
+        -------
+        Change
+            What taking it back changes.
+
+        Raises
+        ------
+        NothingToUndoError
+            When no change is left that could be taken back.
+        FileConflictError
+            When a file of the last change was changed since.
+        FileAccessError
+            When a file cannot be written; those written before are then set back.
+        ProjectBusyError
+            When another process is writing and does not finish.
+        """
+        if not self._history.folder.is_dir():
+            raise self._nothing_to_undo()
+        with self._hold("undo"):
+            history = self._history
+            for entry in history.entries():
+                pending = self._reversed(entry)
+                change = Change(f"undo: {entry.title}", tuple(pending))
+                if dry_run and pending:
+                    return change
+                if pending:
+                    _write_all(pending)
+                if not dry_run:
+                    history.pop()
+                if pending:
+                    return replace(change, applied=True)
+        raise self._nothing_to_undo()
+
+    @property
+    def _history(self) -> History:
+        return History(self.state_dir / "history")
+
+    def _hold(self, purpose: str) -> AbstractContextManager[None]:
+        return locks.hold(self.make_state_dir() / "files.lock", purpose=purpose, timeout=_LOCK_SECONDS)
+
+    def _reversed(self, entry: HistoryEntry) -> list[FileChange]:
+        """Plan to take an entry back. A file that already is as before (by a crash, or by hand) is left out."""
+        pending = []
+        for file in entry.files:
+            path = self.root / check_relative(file.name)
+            current = _read(path)
+            if current == file.before:
+                continue
+            if digest(current) != file.after:
+                raise FileConflictError(
+                    f"{file.name} changed since {entry.title!r}, so that change cannot be taken back.",
+                    hint="Edit the file by hand, or save your version elsewhere and restore the file first.",
+                )
+            pending.append(FileChange(path=path, name=file.name, before=current, after=file.before))
+        return pending
+
+    @staticmethod
+    def _nothing_to_undo() -> NothingToUndoError:
+        return NothingToUndoError(
+            "There is no change of this project to take back.",
+            hint="Changes made with magics are kept here; those made in an editor are not.",
+        )
+
+
+def _read(path: Path) -> bytes | None:
+    return files.read_bytes(path) if path.exists() else None
+
+
+def _write(path: Path, name: str, content: bytes | None) -> None:
+    if content is None:
+        files.remove(path)
+    else:
+        files.make_folder(path.parent)
+        files.write_atomic(path, content, mode=0o600 if is_environment_file(name) else None)
+
+
+def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], object] | None = None) -> None:
+    """Write all files or none: when one fails, those before it are set back."""
+    done: list[FileChange] = []
+    try:
+        for change in changes:
+            done.append(change)
+            _write(change.path, change.name, change.after)
+    except BaseException as error:
+        for change in reversed(done):
+            try:
+                if _read(change.path) != change.before:
+                    _write(change.path, change.name, change.before)
+            except FileAccessError as failure:
+                error.add_note(f"{change.name} could not be set back: {failure.message}")
+                raise error from None
+        if on_rollback is not None:
+            on_rollback()
+        raise

@@ -1,0 +1,188 @@
+"""Reading and writing files: whole or not at all, with errors that say what is in the way."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from astro_magic.errors import FileAccessError
+
+__all__ = ["guard", "make_folder", "read_bytes", "remove", "write_atomic"]
+
+_CAUSES: dict[int, tuple[str, str]] = {
+    errno.EACCES: ("no permission", "Check who owns the file and its folder, and their permissions."),
+    errno.EPERM: ("no permission", "Check who owns the file and its folder, and their permissions."),
+    errno.ENOSPC: ("the disk is full", "Make room on the disk, then run this again."),
+    errno.EROFS: ("the file system is read-only", "Work in a folder that can be written."),
+    errno.EISDIR: ("it is a folder", "Name a file."),
+    errno.ENOTDIR: ("a part of its path is a file, not a folder", "Check the path."),
+    errno.ENOENT: ("it does not exist", "Check the path."),
+    errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
+    errno.ELOOP: ("its symbolic links form a loop", "Check where the link points."),
+}
+if hasattr(errno, "EDQUOT"):
+    _CAUSES[errno.EDQUOT] = ("the disk quota is used up", "Make room on the disk, then run this again.")
+
+
+@contextlib.contextmanager
+def guard(path: Path, deed: str) -> Iterator[None]:
+    """Turn an operating system error into one that names the file and the cause.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is worked on.
+    deed : str
+        What is being done, to follow "cannot": ``read``, ``write``.
+
+    Raises
+    ------
+    FileAccessError
+        In place of any `OSError` raised inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        cause, hint = _CAUSES.get(error.errno or 0, (error.strerror or str(error), "Check the file and its folder."))
+        message = f"Cannot {deed} {path}: {cause}."
+        raise FileAccessError(message, hint=hint) from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    bytes
+        Its content.
+
+    Raises
+    ------
+    FileAccessError
+        When it does not exist, is a folder or cannot be read.
+    """
+    with guard(path, "read"):
+        # Windows answers "no permission" for a folder, which would send the reader the wrong way.
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        return path.read_bytes()
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write a whole file so that a reader sees either the old content or the new one, even after a crash.
+
+    A symbolic link stays one: the file that it points to is replaced. An existing file keeps its permissions.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Its folder must exist.
+    data : bytes
+        The new content.
+    mode : int, optional
+        The permissions of a file that does not exist yet, such as ``0o600``. Default: what the umask leaves.
+
+    Raises
+    ------
+    FileAccessError
+        When it cannot be written; the old content is then untouched and nothing is left behind.
+    """
+    with guard(path, "write"):
+        target = Path(os.path.realpath(path))
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        existing = _permissions(target)
+        temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.tmp")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        # Created with the final permissions where it is new, and private where they are set only afterwards.
+        creation_mode = 0o600 if existing is not None else (0o666 if mode is None else mode)
+        descriptor = os.open(temporary, flags, creation_mode)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if existing is not None:
+                temporary.chmod(existing)
+            elif mode is not None:
+                temporary.chmod(mode)
+            # The full call, not Path.replace: the tests make exactly this step fail.
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file; one that does not exist is no error.
+
+    Parameters
+    ----------
+    path : Path
+        The file. A symbolic link is removed itself, not what it points to.
+
+    Raises
+    ------
+    FileAccessError
+        When it cannot be removed.
+    """
+    with guard(path, "remove"):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it; one that exists is left as it is.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    mode : int, optional
+        Permissions of the folder itself, when it is new.
+
+    Raises
+    ------
+    FileAccessError
+        When it cannot be made, or a file stands in its place.
+    """
+    with guard(path, "make the folder"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_dir():
+            try:
+                path.mkdir(mode=mode)
+            except FileExistsError as error:
+                # Another process may have made it just now; only a file in its place is an error.
+                if not path.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+
+
+def _permissions(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode & 0o7777
+    except FileNotFoundError:
+        return None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new or removed name durable, where the system can do that for a folder."""
+    if os.name == "nt":
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from astro_magic.project import Project
+
+
+@pytest.fixture(autouse=True)
+def _no_home_of_the_user(tmp_path_factory, monkeypatch):
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    monkeypatch.delenv("ASTRO_HOME", raising=False)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "shop").project
