@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from astro_magic.resolve import uv
 from astro_magic.system.files import write_atomic
 
-__all__ = ["Resolution", "question_key", "resolve"]
+__all__ = ["Resolution", "requirements_key", "resolve"]
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(?P<file>\S+)", re.MULTILINE)
@@ -94,7 +94,7 @@ def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) 
     """
     started = time.monotonic()
     whole = f"{text.rstrip()}\napache-airflow=={airflow}\npip\n"
-    kept = locks / f"{question_key(whole, folder=folder, python=python)}.txt"
+    kept = locks / f"{_question_key(whole, folder=folder, python=python)}.txt"
     if kept.exists():
         lock = kept.read_text(encoding="utf-8")
     else:
@@ -108,17 +108,22 @@ def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) 
     return Resolution(lock, dict(packages), packages["apache-airflow"], time.monotonic() - started)
 
 
-def question_key(whole: str, *, folder: Path, python: str) -> str:
-    """Name what is asked: the requirements, the files that they include, the Python and the index."""
-    digest = hashlib.sha256(f"{python}\n{whole}".encode())
-    for found in _INCLUDE.finditer(whole):
+def requirements_key(requirements: str, *, folder: Path, python: str) -> str:
+    """Name what is asked for: the requirements, the files that they include, and the Python."""
+    digest = hashlib.sha256(f"{python}\n{requirements}".encode())
+    for found in _INCLUDE.finditer(requirements):
         included = folder / found["file"]
         if included.is_file():
             digest.update(included.read_bytes())
-    settings = uv.uv_environment()
-    for name in sorted(name for name in settings if name.startswith("UV_") and "INDEX" in name):
-        digest.update(f"{name}={settings[name]}".encode())
     return digest.hexdigest()[:20]
+
+
+def _question_key(requirements: str, *, folder: Path, python: str) -> str:
+    """Name a question to the resolver: what is asked for, and of which index."""
+    settings = uv.uv_environment()
+    index = [f"{name}={settings[name]}" for name in sorted(settings) if name.startswith("UV_") and "INDEX" in name]
+    asked = requirements_key(requirements, folder=folder, python=python)
+    return hashlib.sha256("\n".join([asked, *index]).encode()).hexdigest()[:20]
 
 
 def _forget_old(locks: Path) -> None:

@@ -83,7 +83,8 @@ class LocalEngine(Engine):
         """Read what runs now."""
         environment = current_environment(self.project)
         supervisor = supervision.find_supervisor(self._record)
-        return read_status(self.name, environment, supervisor, self._secret(), self._standalone)
+        secret = self._secret() if supervisor is not None else ""
+        return read_status(self.name, environment, supervisor, secret, self._standalone)
 
     def api(self) -> ApiAccess:
         """Give access to the running Airflow's REST API."""
@@ -301,6 +302,7 @@ class LocalEngine(Engine):
 
     @contextmanager
     def _lock(self, purpose: str) -> Iterator[None]:
+        self.project.make_state_dir()
         with hold(self._state / "engine.lock", purpose=purpose, timeout=_LOCK_TIMEOUT):
             yield
 

@@ -23,7 +23,7 @@ from astro_magic.engines.local.interpreter import find_interpreter
 from astro_magic.errors import ResolutionError
 from astro_magic.project.project import Project
 from astro_magic.resolve import uv
-from astro_magic.resolve.resolver import Resolution, question_key, resolve
+from astro_magic.resolve.resolver import Resolution, requirements_key, resolve
 from astro_magic.system.events import Operation, Step
 from astro_magic.system.files import write_atomic
 
@@ -154,7 +154,7 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
 def _inputs(project: Project) -> str:
     """Name everything that an environment is made from, so that nothing is resolved again while it is the same."""
     runtime = project.runtime
-    return question_key(f"{runtime}\n{project.requirements.text()}", folder=project.root, python=runtime.python)
+    return requirements_key(f"{runtime}\n{project.requirements.text()}", folder=project.root, python=runtime.python)
 
 
 def _current(home: Path) -> tuple[LocalEnvironment | None, str]:

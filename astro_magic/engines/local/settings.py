@@ -65,6 +65,7 @@ def read_secrets(project: Project) -> LocalSecrets:
         return LocalSecrets(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         pass
+    project.make_state_dir()
     made = {name: secrets.token_urlsafe(48) for name in ("jwt", "session")} | {"password": secrets.token_urlsafe(12)}
     write_atomic(file, json.dumps(made).encode(), mode=0o600)
     passwords = json.dumps({AIRFLOW_USER: made["password"]})
