@@ -148,7 +148,7 @@ class EngineError(AstroMagicError):
 
 
 class EngineUnavailableError(EngineError):
-    """This engine cannot run here."""
+    """The engine cannot run here."""
 
 
 class ProjectBusyError(EngineError):

@@ -28,9 +28,7 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def alternate(
-    rounds: int, ours: Callable[[], float], baseline: Callable[[], float]
-) -> tuple[list[float], list[float]]:
+def alternate(rounds: int, ours: Callable[[], float], baseline: Callable[[], float]) -> tuple[list[float], list[float]]:
     """Measure both in turn, so that whatever else the machine does falls on both."""
     first: list[float] = []
     second: list[float] = []
@@ -45,7 +43,8 @@ def show(rows: Sequence[Row]) -> None:
     print(f"{'':34}{'ours':>24}{'otherwise':>26}{'ratio':>8}   target")
     for row in rows:
         ratio = statistics.median(row.ours) / statistics.median(row.baseline)
-        print(f"{row.name:34}{_cell(row.ours, row.unit):>24}{_cell(row.baseline, row.unit):>26}{ratio:8.2f}   {row.target}")
+        ours, baseline = _cell(row.ours, row.unit), _cell(row.baseline, row.unit)
+        print(f"{row.name:34}{ours:>24}{baseline:>26}{ratio:8.2f}   {row.target}")
 
 
 def _cell(values: Sequence[float], unit: str) -> str:

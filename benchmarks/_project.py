@@ -16,7 +16,7 @@ from astro_magic.project.project import Project
 
 __all__ = ["baseline_environment", "measured_project"]
 
-_DAG = '''
+_DAG = """
 import pendulum
 from airflow.sdk import dag, task
 
@@ -39,7 +39,7 @@ def orders():
 
 
 orders()
-'''
+"""
 
 
 @contextmanager

@@ -56,8 +56,7 @@ def _standalone(environment: Environment, home: Path, memory: list[float]) -> fl
     before = time.time()
     started = time.perf_counter()
     process = subprocess.Popen(
-        ["airflow", "standalone"],
-        executable=shutil.which("airflow", path=variables["PATH"]),
+        [shutil.which("airflow", path=variables["PATH"]) or "airflow", "standalone"],
         env=variables,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -81,7 +80,7 @@ def _standalone(environment: Environment, home: Path, memory: list[float]) -> fl
 def _healthy(port: int, since: float) -> bool:
     """Whether each component is healthy, with a heartbeat of this run."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=1) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/monitor/health", timeout=1) as answer:
             health = json.load(answer)
     except OSError:
         return False

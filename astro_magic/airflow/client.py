@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -33,7 +33,7 @@ class AirflowClient:
         self._http = httpx.Client(base_url=base_url, timeout=_TIMEOUT, trust_env=False)
         self._token = ""
 
-    def __enter__(self) -> AirflowClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

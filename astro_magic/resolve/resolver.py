@@ -17,7 +17,7 @@ from astro_magic.system.files import write_atomic
 
 __all__ = ["Resolution", "requirements_key", "resolve"]
 
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)==(?P<version>[^\s;\\]+)", re.MULTILINE)
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(?P<file>\S+)", re.MULTILINE)
 #: A resolver that goes back over hundreds of versions would otherwise run for minutes without an answer.
 _TIME_LIMIT = 180.0
@@ -56,7 +56,7 @@ class Resolution:
 
     def compare(self, present: Mapping[str, str]) -> tuple[str, ...]:
         """Say how this differs from versions by name, such as ``adds polars 1.35.2``."""
-        before = {canonicalize_name(name): version for name, version in present.items()}
+        before: dict[str, str] = {canonicalize_name(name): version for name, version in present.items()}
         told = []
         for name in sorted({*before, *self.packages}):
             old, new = before.get(name), self.packages.get(name)
@@ -104,8 +104,10 @@ def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) 
         locks.mkdir(parents=True, exist_ok=True)
         write_atomic(kept, lock.encode(), mode=0o600)
         _forget_old(locks)
-    packages = {canonicalize_name(found["name"].split("[")[0]): found["version"] for found in _PIN.finditer(lock)}
-    return Resolution(lock, dict(packages), packages["apache-airflow"], time.monotonic() - started)
+    packages: dict[str, str] = {}
+    for found in _PIN.finditer(lock):
+        packages[canonicalize_name(found["name"])] = found["version"]
+    return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started)
 
 
 def requirements_key(requirements: str, *, folder: Path, python: str) -> str:

@@ -50,7 +50,7 @@ def uv_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def _usable(name: str, value: str) -> bool:
-    """A folder of wheels that does not exist is no error for pip, but one for uv."""
+    """Tell whether uv can do with a value; a folder of wheels that is not there is an error for it, not for pip."""
     return name != "PIP_FIND_LINKS" or "://" in value or Path(value).is_dir()
 
 

@@ -100,9 +100,8 @@ def stream(
                 lines.put(OutputLine(source, line.rstrip("\n")))
         lines.put(None)
 
-    assert process.stdout is not None
-    assert process.stderr is not None
-    sources = {"stdout": process.stdout.fileno(), "stderr": process.stderr.fileno()}
+    pipes = {"stdout": process.stdout, "stderr": process.stderr}
+    sources = {source: pipe.fileno() for source, pipe in pipes.items() if pipe is not None}
     for source, descriptor in sources.items():
         threading.Thread(target=read, args=(source, descriptor), daemon=True).start()
     try:

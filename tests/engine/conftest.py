@@ -18,7 +18,7 @@ from tests.engine.living import processes_of
 
 REQUIREMENT = "humanize==4.9.0"
 
-DAG = '''
+DAG = """
 import pendulum
 from airflow.sdk import Variable, dag, task
 
@@ -44,7 +44,7 @@ def orders():
 
 
 orders()
-'''
+"""
 
 
 @pytest.fixture(scope="session")

@@ -242,7 +242,9 @@ def test_requirements_that_cannot_be_installed_leave_airflow_running(
     assert after.started_at == before.started_at
 
 
-def test_no_network(environment: Environment, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_network(
+    environment: Environment, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """What the cache has is enough; what it has not is told as a want of network."""
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")

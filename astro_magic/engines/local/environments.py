@@ -27,7 +27,13 @@ from astro_magic.resolve.resolver import Resolution, requirements_key, resolve
 from astro_magic.system.events import Operation, Step
 from astro_magic.system.files import write_atomic
 
-__all__ = ["LocalEnvironment", "current_environment", "installed_packages", "prepare_environment", "resolve_requirements"]
+__all__ = [
+    "LocalEnvironment",
+    "current_environment",
+    "installed_packages",
+    "prepare_environment",
+    "resolve_requirements",
+]
 
 _KEPT = 3
 _STEP = "environment"
@@ -180,8 +186,8 @@ def _build(about: LocalEnvironment, python: Path, lock: str, project_root: Path)
         uv.call(["venv", "--quiet", "--relocatable", "--no-project", "--python", python, partial])
         lock_file = partial / "astro-magic.lock"
         write_atomic(lock_file, lock.encode(), mode=0o600)
-        install = ["pip", "sync", "--quiet", "--compile-bytecode", "--python", partial / "bin" / "python", lock_file]
-        uv.call(install, cwd=project_root)
+        target = ["--python", os.fspath(partial / "bin" / "python"), os.fspath(lock_file)]
+        uv.call(["pip", "sync", "--quiet", "--compile-bytecode", *target], cwd=project_root)
         known = {**asdict(about), "folder": about.folder.name}
         write_atomic(partial / "astro-magic.json", json.dumps(known).encode())
         if about.folder.exists():

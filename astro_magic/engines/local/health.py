@@ -93,7 +93,7 @@ def read_status(
             healthy = beat is not None and since is not None and beat > since and now - beat < _STALE
         elif part["state"] == "running":
             healthy = api_is_ours(supervisor.port, supervisor.identity(secret))
-        components.append(_component(part, since, healthy))
+        components.append(_component(part, since=since, healthy=healthy))
     starts = [component.since for component in components if component.since is not None]
     states = {component.state for component in components}
     state = "failed" if "failed" in states else "running" if all(part.healthy for part in components) else "starting"
@@ -109,7 +109,7 @@ def read_status(
     )
 
 
-def _component(part: dict[str, Any], since: datetime | None, healthy: bool | None) -> Component:
+def _component(part: dict[str, Any], *, since: datetime | None, healthy: bool | None) -> Component:
     cpu = memory = None
     if part["pid"]:
         cpu, memory = _usage(part["pid"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,9 @@ def _passwords_file(project: Project) -> Path:
 def command_environment(project: Project, environment: LocalEnvironment, *, port: int | None) -> dict[str, str]:
     """Give the environment of a command such as ``airflow dags list`` or ``pip freeze``."""
     base = {name: value for name, value in os.environ.items() if name not in _KERNEL_ONLY}
+    if sys.platform == "darwin":
+        # Forked processes crash in macOS's own look-up of proxies and in its check of Objective-C's state.
+        base = {"NO_PROXY": "*", "no_proxy": "*", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"} | base
     path = os.pathsep.join([os.fspath(environment.folder / "bin"), base.get("PATH", os.defpath)])
     return {**base, **airflow_environment(project, port=port), "PATH": path, "VIRTUAL_ENV": str(environment.folder)}
 

@@ -192,7 +192,7 @@ def launch(
     write_atomic(file, json.dumps(configuration).encode(), mode=0o600)
     log = logs / "supervisor.log"
     before = log.stat().st_size if log.exists() else 0
-    argv = [python, "-c", _LAUNCHER, _INSIDE, file]
+    argv = [str(python), "-c", _LAUNCHER, str(_INSIDE), str(file)]
     pid = processes.spawn(argv, env={**environment, instance_processes.MARKER: instance}, cwd=project_root, log=log)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

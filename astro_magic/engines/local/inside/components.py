@@ -37,7 +37,7 @@ def run(component: str, secret: bytes) -> None:
     from airflow.cli import cli_parser
 
     if component == "api server":
-        import airflow.api_fastapi.main as main
+        from airflow.api_fastapi import main
 
         main.app = _Identity(main.app, secret)  # type: ignore[assignment,unused-ignore]
     argv = COMPONENTS[component]

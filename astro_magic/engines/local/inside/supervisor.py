@@ -30,6 +30,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from . import components, preload, processes
 
 __all__ = ["main"]
@@ -82,7 +84,7 @@ class Supervisor:
         self.last_used = time.monotonic()
         self.selector = selectors.DefaultSelector()
         self.pid = os.getpid()
-        self.started = float(processes.psutil.Process().create_time())
+        self.started = float(psutil.Process().create_time())
         self.guard = 0
         self.watched, self.alive = os.pipe()
 
@@ -239,7 +241,7 @@ class Supervisor:
         listener.bind(path)
         os.chmod(path, 0o600)
         listener.listen(16)
-        listener.setblocking(False)
+        listener.settimeout(0)
         self.selector.register(listener, selectors.EVENT_READ)
         return listener
 
@@ -371,8 +373,8 @@ class Supervisor:
         component = self.components.get(name)
         if component is None or component.pid is None:
             return []
-        with contextlib.suppress(processes.psutil.Error):
-            return [processes.psutil.Process(component.pid)]
+        with contextlib.suppress(psutil.Error):
+            return [psutil.Process(component.pid)]
         return []
 
 

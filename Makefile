@@ -1,0 +1,48 @@
+# Everything happens in `.venv`, made with the Python named by PYTHON (else with the first one found that is new enough).
+#
+#   make demo       run the quickstart notebook from nothing, and keep it with its outputs
+#   make test       run every test that this machine can run; says what it left out
+#   make lint       ruff, mypy, import-linter
+#   make bench      run the benchmarks
+#   make campaign   run the tests again and again, in other orders and on more examples (ROUNDS=5)
+#   make clean      remove what these targets made
+
+VENV = .venv
+BIN = $(VENV)/bin
+ROUNDS = 5
+PYTEST_ARGUMENTS =
+
+.PHONY: help demo test lint bench campaign clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/installed-test: pyproject.toml scripts/make_environment.sh
+	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test
+	@touch $@
+
+$(VENV)/installed-lint: $(VENV)/installed-test
+	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test,lint
+	@touch $@
+
+demo: $(VENV)/installed-test
+	@$(BIN)/python scripts/demo.py
+
+test: $(VENV)/installed-test
+	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+lint: $(VENV)/installed-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy astro_magic scripts tests $(wildcard benchmarks)
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-test
+	@$(BIN)/python scripts/bench.py
+
+campaign: $(VENV)/installed-test
+	@$(BIN)/python scripts/campaign.py --rounds $(ROUNDS)
+
+clean:
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find astro_magic tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
