@@ -93,6 +93,8 @@ class EngineStatus:
         When the environment was started.
     components : tuple of Component
         Empty when nothing runs.
+    login : str
+        How a person logs in to the UI; never the password itself.
     """
 
     engine: str
@@ -103,6 +105,7 @@ class EngineStatus:
     url: str | None = None
     started_at: datetime | None = None
     components: tuple[Component, ...] = ()
+    login: str = ""
 
     @property
     def running(self) -> bool:

@@ -35,13 +35,21 @@ STATE = """() => {
       cell => cell.model.type === 'code' && cell.model.executionState === 'running').length,
   };
 }"""
-IS_IDLE = f"""() => {{
+# Between two cells the kernel is idle for a moment; only a longer quiet is the end.
+IS_IDLE = f"""(quiet) => {{
   const state = ({STATE})();
-  return state.ready && state.connection === 'connected' && state.kernel === 'idle' && state.running === 0;
+  const idle = state.ready && state.connection === 'connected' && state.kernel === 'idle' && state.running === 0;
+  window.idleSince = idle ? (window.idleSince ?? performance.now()) : null;
+  return idle && performance.now() - window.idleSince >= quiet;
 }}"""
+QUIET = 700
 EXECUTE = """([name, options, wait]) => {
   const done = window.jupyterapp.commands.execute(name, options);
   return wait ? done.then(() => true) : true;
+}"""
+SCROLL_TO_TOP = """(selector) => {
+  const notebook = document.querySelector(selector);
+  [notebook, ...(notebook?.querySelectorAll('*') ?? [])].forEach(element => { element.scrollTop = 0; });
 }"""
 HIDDEN_HEIGHT = """(selector) => {
   const notebook = document.querySelector(selector);
@@ -131,7 +139,7 @@ class LabPage:
     def wait_until_idle(self, *, timeout: float = 60) -> None:
         """Wait until the kernel is connected and idle and no cell waits for it any more."""
         try:
-            self.page.wait_for_function(IS_IDLE, timeout=timeout * 1000)
+            self.page.wait_for_function(IS_IDLE, arg=QUIET, timeout=timeout * 1000)
         except PlaywrightTimeoutError:
             message = f"the kernel is not idle after {timeout} s: {self.page.evaluate(STATE)}"
             raise AssertionError(message) from None
@@ -165,6 +173,7 @@ class LabPage:
         paths = []
         hidden = int(self.page.evaluate(HIDDEN_HEIGHT, NOTEBOOK))
         self.page.set_viewport_size({"width": WIDTH, "height": min(HEIGHT + hidden, TALLEST)})
+        self.page.evaluate(SCROLL_TO_TOP, NOTEBOOK)
         for theme in THEMES:
             self.use_theme(theme)
             path = SCREENSHOTS / f"{name}-{theme}.png"

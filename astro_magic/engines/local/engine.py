@@ -84,7 +84,8 @@ class LocalEngine(Engine):
         environment = current_environment(self.project)
         supervisor = supervision.find_supervisor(self._record)
         secret = self._secret() if supervisor is not None else ""
-        return read_status(self.name, environment, supervisor, secret, self._standalone)
+        login = settings.login_words(self.project)
+        return read_status(self.name, environment, supervisor, secret=secret, standalone=self._standalone, login=login)
 
     def api(self) -> ApiAccess:
         """Give access to the running Airflow's REST API."""
@@ -112,7 +113,7 @@ class LocalEngine(Engine):
         self._require_possible()
         with self._lock("preparing the environment"):
             environment, created = yield from prepare_environment(self.project)
-        return _preparation(environment, created)
+        return self._preparation(environment, created=created)
 
     def resolve(self, requirements: str) -> Resolution:
         """Resolve the text of a requirements file; nothing is installed."""
@@ -192,6 +193,19 @@ class LocalEngine(Engine):
         return (yield from _call(supervisor, script, request, stage, event))
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _preparation(self, environment: LocalEnvironment, *, created: bool) -> Preparation:
+        ignored = settings.overridden(self.project)
+        note = f"Without effect in .env, since the local engine sets them itself: {', '.join(ignored)}."
+        return Preparation(
+            python=environment.python,
+            airflow_version=environment.airflow_version,
+            python_version=environment.python_version,
+            packages=environment.packages,
+            requested=environment.requested,
+            created=created,
+            notes=(*environment.notes, note) if ignored else environment.notes,
+        )
 
     def _start(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
         finished = False
@@ -326,15 +340,3 @@ def _call(
             raise CommandFailedError(f"{script.stem} failed in Airflow's process.", detail=detail)
     msg = f"{script.stem} ended without a result: its process was killed or ran out of memory."
     raise CommandFailedError(msg, hint="%astro_logs shows what was written last.")
-
-
-def _preparation(environment: LocalEnvironment, created: bool) -> Preparation:  # noqa: FBT001
-    return Preparation(
-        python=environment.python,
-        airflow_version=environment.airflow_version,
-        python_version=environment.python_version,
-        packages=environment.packages,
-        requested=environment.requested,
-        created=created,
-        notes=environment.notes,
-    )

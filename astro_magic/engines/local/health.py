@@ -69,8 +69,10 @@ def read_status(
     engine: str,
     environment: LocalEnvironment | None,
     supervisor: Supervisor | None,
+    *,
     secret: str,
     standalone: Path,
+    login: str,
 ) -> EngineStatus:
     """Put together what runs now: the supervisor's word, the heartbeats, and the API's proof."""
     now = datetime.now(UTC)
@@ -106,6 +108,7 @@ def read_status(
         f"http://localhost:{supervisor.port}",
         min(starts, default=None),
         tuple(components),
+        login,
     )
 
 

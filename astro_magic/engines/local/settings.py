@@ -18,7 +18,15 @@ from astro_magic.engines.local.environments import LocalEnvironment
 from astro_magic.project.project import Project
 from astro_magic.system.files import write_atomic
 
-__all__ = ["AIRFLOW_USER", "LocalSecrets", "airflow_environment", "command_environment", "overridden", "read_secrets"]
+__all__ = [
+    "AIRFLOW_USER",
+    "LocalSecrets",
+    "airflow_environment",
+    "command_environment",
+    "login_words",
+    "overridden",
+    "read_secrets",
+]
 
 AIRFLOW_USER = "admin"
 #: The key that the Astro CLI uses for every local project; each tool must be able to read the other's connections.
@@ -72,6 +80,11 @@ def read_secrets(project: Project) -> LocalSecrets:
     passwords = json.dumps({AIRFLOW_USER: made["password"]})
     write_atomic(_passwords_file(project), passwords.encode(), mode=0o600)
     return LocalSecrets(**made)
+
+
+def login_words(project: Project) -> str:
+    """Say how a person logs in to the Airflow UI: who, and where the password stands."""
+    return f"user {AIRFLOW_USER}, password in {_passwords_file(project).relative_to(project.root.parent)}"
 
 
 def _passwords_file(project: Project) -> Path:

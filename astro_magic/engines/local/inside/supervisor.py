@@ -32,7 +32,7 @@ from typing import Any
 
 import psutil
 
-from . import components, preload, processes
+from . import components, guard, preload, processes
 
 __all__ = ["main"]
 
@@ -160,14 +160,7 @@ class Supervisor:
         if self.guard:
             return
         os.close(self.alive)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        while True:
-            try:
-                if not os.read(self.watched, 1):
-                    break
-            except InterruptedError:
-                continue
+        guard.watch(self.watched)
         processes.end(processes.members(self.pid, self.started, self.instance), grace=0)
         os._exit(0)
 
@@ -343,7 +336,7 @@ class Supervisor:
         """End the components, then whatever is left of the instance.
 
         Tasks that run get `grace` seconds to finish, and the API server stays until then: they report to it. The
-        other components have nothing to finish.
+        other components have nothing to finish; that they were too slow is no news, so it is not counted.
         """
         total = len(self._others())
         forced = 0
@@ -354,9 +347,9 @@ class Supervisor:
                 processes.ask_to_end(found)
             for name, found in first.items():
                 if name != "scheduler":
-                    forced += processes.end_late(found, grace=short)
+                    processes.end_late(found, grace=short)
             forced += processes.end_late(first.get("scheduler", []), grace=grace)
-            forced += processes.end(self._process_of("api server"), grace=short)[1]
+            processes.end(self._process_of("api server"), grace=short)
         forced += processes.end(self._others(), grace=0)[1]
         self.components.clear()
         for path in (self.record, self.pid_file, Path(self.configuration["socket"])):

@@ -1,0 +1,167 @@
+"""Complete the options and values of Astro Magic's magics."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from astro_magic.magics.arguments import Arguments, words
+from astro_magic.magics.session import AstroMagics
+
+if TYPE_CHECKING:
+    from IPython.core.completer import CompletionContext, SimpleMatcherResult
+
+    from astro_magic.magics.session import Session
+
+__all__ = ["MagicCompletion"]
+
+_MAGIC = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?(?P<percent>%{1,2})(?P<name>\w+)\s+(?P<line>.*)$", re.DOTALL)
+_COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_COMPONENTS_OF_AIRFLOW_2 = ("webserver", "scheduler", "triggerer")
+_SKIPPED_FOLDERS = frozenset({".astro", ".git", "__pycache__", ".venv", "node_modules"})
+_MOST_FILES = 200
+#: Seconds for which DAG ids are taken as they were: each key press asks again.
+_FRESH = 10.0
+
+
+class MagicCompletion:
+    """What the shell's completer asks.
+
+    Parameters
+    ----------
+    session : Session
+        The project in use is where values come from.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._values: dict[str, Callable[[Arguments, str], Iterator[str]]] = {
+            "dag": self._dags,
+            "components": self._components,
+            "path": self._files,
+            "values": self._entries,
+        }
+        self._known_dags: tuple[float, str, tuple[str, ...]] = (-_FRESH, "", ())
+
+    @context_matcher(identifier="astro_magic")  # type: ignore[untyped-decorator,unused-ignore]
+    def match(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Complete the word before the cursor, when it is an argument of one of our magics."""
+        try:
+            fragment, found = self._complete(context.text_until_cursor)
+        except Exception:  # noqa: BLE001 - a completer that raises spoils every key press
+            fragment, found = "", []
+        return {
+            "completions": [SimpleCompletion(text, type="param") for text in found],
+            "matched_fragment": fragment,
+            "suppress": bool(found),
+        }
+
+    def _complete(self, text: str) -> tuple[str, list[str]]:
+        match = _MAGIC.match(text.rpartition("\n")[2])
+        magic = match and self._magic(match["name"], match["percent"])
+        if match is None or magic is None:
+            return "", []
+        parser = magic.parser
+        before, fragment = _last_word(match["line"])
+        tokens = words(before)
+        option = parser._option_string_actions.get(tokens[-1]) if tokens else None  # noqa: SLF001 - no public way
+        if option is not None and option.nargs is None:
+            return fragment, _beginning(fragment, option.choices or ())
+        if fragment.startswith("-"):
+            return fragment, _beginning(fragment, _unused_options(parser, tokens))
+        action, arguments = _position(parser, tokens)
+        if action is None:
+            return fragment, []
+        values = self._values.get(action.dest)
+        offered = action.choices or (values(arguments, match["name"]) if values is not None else ())
+        return fragment, _beginning(fragment, offered)
+
+    def _magic(self, name: str, percent: str) -> Any:
+        magics = self._session.shell.magics_manager.magics
+        magic = magics["cell" if percent == "%%" else "line"].get(name)
+        return magic if isinstance(getattr(magic, "__self__", None), AstroMagics) else None
+
+    def _dags(self, arguments: Arguments, magic: str) -> Iterator[str]:  # noqa: ARG002 - one signature for all values
+        project = self._session.project(arguments)
+        at, root, known = self._known_dags
+        if time.monotonic() - at > _FRESH or root != str(project.root):
+            known = tuple(self._session.environment(arguments).dag_ids())
+            self._known_dags = (time.monotonic(), str(project.root), known)
+        yield from known
+
+    def _components(self, arguments: Arguments, magic: str) -> Iterator[str]:  # noqa: ARG002 - as above
+        old = self._session.project(arguments).runtime.airflow_major == 2
+        yield from _COMPONENTS_OF_AIRFLOW_2 if old else _COMPONENTS
+
+    def _files(self, arguments: Arguments, magic: str) -> Iterator[str]:
+        root = self._session.project(arguments).root
+        dags = magic.endswith("dag")
+        base = root / "dags" if dags else root
+        for number, path in enumerate(_walk(base)):
+            if number >= _MOST_FILES:
+                return
+            if not dags or path.suffix == ".py":
+                yield path.relative_to(base).as_posix()
+
+    def _entries(self, arguments: Arguments, magic: str) -> Iterator[str]:
+        if arguments.action != "remove":
+            return
+        project = self._session.project(arguments)
+        yield from project.requirements.names() if magic.endswith("requirements") else project.dotenv.variables()
+
+
+def _last_word(line: str) -> tuple[str, str]:
+    """Split a line into what is complete and the word that is being written."""
+    word = re.search(r"\S*$", line)
+    start = word.start() if word else len(line)
+    return line[:start], line[start:]
+
+
+def _beginning(fragment: str, offered: Any) -> list[str]:
+    return [str(word) for word in offered if str(word).startswith(fragment)]
+
+
+def _unused_options(parser: argparse.ArgumentParser, tokens: list[str]) -> list[str]:
+    used = {action.dest for token in tokens if (action := parser._option_string_actions.get(token))}  # noqa: SLF001
+    return [
+        name
+        for name, action in parser._option_string_actions.items()  # noqa: SLF001 - argparse has no public way to ask
+        if name.startswith("--") and action.dest not in used
+    ]
+
+
+def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argparse.Action | None, Arguments]:
+    """Find out which positional argument comes next."""
+    free: list[str] = []
+    given: dict[str, Any] = {"project": None, "action": None}
+    skip = ""
+    for token in tokens:
+        option = parser._option_string_actions.get(token)  # noqa: SLF001 - argparse has no public way to ask
+        if skip:
+            given[skip] = token.strip("\"'")
+            skip = ""
+        elif option is not None:
+            skip = option.dest if option.nargs is None else ""
+        else:
+            free.append(token)
+    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001
+    for action in positional:
+        if action.nargs == "*" or not free:
+            return action, Arguments(**given)
+        given[action.dest] = free.pop(0)
+    return None, Arguments(**given)
+
+
+def _walk(base: Path) -> Iterator[Path]:
+    for path in sorted(base.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            if path.name not in _SKIPPED_FOLDERS:
+                yield from _walk(path)
+        elif path.is_file():
+            yield path
