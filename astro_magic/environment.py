@@ -76,11 +76,14 @@ class RestartResult:
         What runs now.
     seconds : float
         How long it took.
+    restarted : bool
+        Whether anything was restarted or started; False when everything was up to date.
     """
 
     pending: Pending
     status: EngineStatus
     seconds: float
+    restarted: bool = True
 
 
 def open_environment(project: Project, *, engine: str = "auto") -> Environment:
@@ -203,7 +206,7 @@ class Environment:
         healthy = self.status().state == "running"
         now = Fingerprint.take(self.project)
         if healthy and pending.action is Action.NONE:
-            return RestartResult(pending, self.status(), time.monotonic() - started)
+            return RestartResult(pending, self.status(), time.monotonic() - started, restarted=False)
         action = pending.action if healthy else Action.RECREATE
         status = run(self.engine.restart(action, StartOptions(timeout=timeout)), listener)
         self._remember(now)

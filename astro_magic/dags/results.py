@@ -41,7 +41,7 @@ class DagSummary:
     dag_id : str
         Its id.
     schedule : str
-        In words, as Airflow describes the timetable.
+        The timetable in short, as the Airflow UI shows it: ``0 6 * * *``, ``Never, external triggers only``.
     next_run : datetime or None
         When the scheduler would create the next run; None when it has no schedule.
     tasks : tuple of TaskNode

@@ -46,7 +46,7 @@ class Creation:
     project : Project
         The project.
     created : tuple of str
-        The files that were made, as POSIX paths relative to the project.
+        The files that were made, as POSIX paths relative to the project; empty folders end with a slash.
     kept : tuple of str
         The files that were there and were left alone.
     """

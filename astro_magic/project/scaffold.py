@@ -12,13 +12,15 @@ from astro_magic.project.config import CONFIG_NAME, parse_config, with_project_n
 from astro_magic.project.runtime import Runtime
 from astro_magic.system import files
 
-__all__ = ["DEFAULT_TAG", "FILES", "FOLDERS", "check_name", "name_from_folder", "write_scaffold"]
+__all__ = ["DEFAULT_TAG", "EMPTY_FOLDERS", "FILES", "FOLDERS", "check_name", "name_from_folder", "write_scaffold"]
 
 #: The runtime of a new project.
 DEFAULT_TAG = "3.3-1"
 
 #: The folders of a new project.
 FOLDERS = (".astro", "dags", "include", "plugins", "tests/dags")
+#: Those of them that begin empty.
+EMPTY_FOLDERS = ("include", "plugins")
 
 _REPOSITORIES = {2: "quay.io/astronomer/astro-runtime", 3: "astrocrpublic.azurecr.io/runtime"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*[a-z0-9]", re.IGNORECASE)
@@ -92,7 +94,7 @@ def write_scaffold(root: Path, *, name: str | None, tag: str | None) -> tuple[tu
     Returns
     -------
     tuple of (tuple of str, tuple of str)
-        The files that were created, and those that were kept.
+        The files and empty folders that were created, and the files that were kept.
 
     Raises
     ------
@@ -112,11 +114,13 @@ def write_scaffold(root: Path, *, name: str | None, tag: str | None) -> tuple[tu
         raise InvalidContentError(f"{config} is not UTF-8 text.", hint="Save it in UTF-8 with an editor.") from error
     existing = parse_config(text).get("project.name")
     name = (existing or check_name(name_from_folder(root.name))) if name is None else check_name(name)
-    for folder in FOLDERS:
-        # As the Astro CLI makes it, so that a group may work on the project.
-        files.make_folder(root / folder, mode=0o775 if folder == ".astro" else 0o777)
     created: list[str] = []
     kept: list[str] = []
+    for folder in FOLDERS:
+        if folder in EMPTY_FOLDERS and not (root / folder).exists():
+            created.append(f"{folder}/")
+        # As the Astro CLI makes it, so that a group may work on the project.
+        files.make_folder(root / folder, mode=0o775 if folder == ".astro" else 0o777)
     if old is None or name != existing:
         files.write_atomic(config, with_project_name(text, name).encode(), mode=0o600)
     (created if old is None else kept).append(CONFIG_NAME)

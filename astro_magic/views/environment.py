@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from astro_magic.views.report import Block, Cell, Line, Preformatted, Report, Span, Table, line
 from astro_magic.views.view import View
-from astro_magic.views.words import clock, count, duration, percent, size, span_of_time, state
+from astro_magic.views.words import clock, count, duration, percent, size, span_of_time, state, step_words
 
 if TYPE_CHECKING:
     from astro_magic.engines.engine import Component, EngineStatus, StopResult
@@ -67,9 +67,12 @@ def _action(pending: Pending) -> str:
 
 def step_table(steps: Sequence[Step]) -> Table | None:
     """Set the steps of a piece of work; None when there are none."""
-    words = {"done": "ready", "running": "running", "failed": "failed", "skipped": "skipped"}
-    rows = tuple((step.title, step.detail, state(words[step.state]), duration(step.seconds)) for step in steps)
-    return Table((), rows, "lllr") if rows else None
+    return Table((), tuple(_step_row(step) for step in steps), "lllr") if steps else None
+
+
+def _step_row(step: Step) -> tuple[Cell, ...]:
+    detail, word = step_words(step)
+    return (step.title, detail, state(word), duration(step.seconds))
 
 
 class StatusView(View):
@@ -167,8 +170,14 @@ class StartView(View):
         return line(Span(self.project_name, "strong"), f" · {said}", *address)
 
     def report(self) -> Report:
-        """Build the steps and the address."""
-        return Report.of(self.headline(), step_table(self.steps), [line(note) for note in self.start.notes])
+        """Build the steps and how to log in."""
+        login = self.start.status.login
+        return Report.of(
+            self.headline(),
+            step_table(self.steps),
+            [line(note) for note in self.start.notes],
+            line(Span(f"Log in as {login}.", "muted")) if login else None,
+        )
 
 
 class RestartView(View):
@@ -191,8 +200,10 @@ class RestartView(View):
         """Say what was applied and how long that took."""
         name = Span(self.project_name, "strong")
         took = duration(self.restart.seconds)
+        if not self.restart.restarted:
+            return line(name, " · up to date, nothing was restarted")
         if not self.restart.pending.reasons:
-            return line(name, f" · nothing was pending; Airflow is up after {took}")
+            return line(name, f" · started in {took}")
         return line(name, f" · {_action(self.restart.pending)} applied in {took}")
 
     def report(self) -> Report:

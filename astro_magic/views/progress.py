@@ -20,7 +20,7 @@ from astro_magic.system.events import Event, OutputLine, Step, TaskUpdate
 from astro_magic.views.report import Cell, Preformatted, Report, Span, Table, line
 from astro_magic.views.text import flat
 from astro_magic.views.view import View
-from astro_magic.views.words import duration, state
+from astro_magic.views.words import duration, state, step_words
 
 __all__ = ["Display", "Handle", "Progress"]
 
@@ -186,8 +186,8 @@ class Progress:
             detail = " · ".join(part for part in (tries, row.result) if part)
             return (_sign(row.state), row.task_id, state(row.state), detail, duration(seconds))
         bar = _bar(row.fraction) if row.fraction is not None and row.state == "running" else ""
-        detail = "  ".join(part for part in (bar, row.detail) if part)
-        word = "ready" if row.state == "done" else row.state
+        said, word = step_words(row)
+        detail = "  ".join(part for part in (bar, said) if part)
         return (_sign(row.state), row.title, word, detail, duration(seconds))
 
     def _draw_on(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from astro_magic.system.events import Step
 from astro_magic.views.report import Role, Span
 
 __all__ = ["clock", "count", "duration", "percent", "seconds_long", "size", "span_of_time", "state", "when"]
@@ -75,6 +76,13 @@ def size(number: int | None) -> str:
 def percent(number: float | None) -> str:
     """Say a share: ``3 %``; empty for None."""
     return "" if number is None else f"{number:.0f} %"
+
+
+def step_words(step: Step) -> tuple[str, str]:
+    """Give a step's detail and the word for its state; a component's health is both, and is said once."""
+    if step.state == "done" and step.detail in _GOOD:
+        return "", step.detail
+    return step.detail, step.state
 
 
 def state(word: str) -> Span:

@@ -37,7 +37,13 @@ from astro_magic.engines.local.inside import migrate
 from astro_magic.engines.local.inside.components import COMPONENTS
 from astro_magic.engines.local.startup import await_health
 from astro_magic.engines.local.supervision import Supervisor
-from astro_magic.errors import CommandFailedError, EngineUnavailableError, NotRunningError, StartFailedError
+from astro_magic.errors import (
+    CommandFailedError,
+    EngineError,
+    EngineUnavailableError,
+    NotRunningError,
+    StartFailedError,
+)
 from astro_magic.project.config import Config
 from astro_magic.project.fingerprint import Action
 from astro_magic.project.project import Project
@@ -97,6 +103,9 @@ class LocalEngine(Engine):
 
     def logs(self, query: LogQuery) -> Iterator[OutputLine]:
         """Give lines of the components' logs, oldest first."""
+        unknown = [name for name in query.components if name not in COMPONENTS]
+        if unknown:
+            raise EngineError(f"There is no component {unknown[0]}.", hint=f"Components: {', '.join(COMPONENTS)}.")
         return logs.read_logs(self._logs, query.components or COMPONENTS, query)
 
     def packages(self) -> tuple[InstalledPackage, ...]:

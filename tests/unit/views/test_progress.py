@@ -28,7 +28,8 @@ class Screen:
 
 
 def test_short_work_shows_nothing():
-    screen, printed = Screen(), []
+    screen = Screen()
+    printed: list[str] = []
     with Progress("Starting", display=screen) as progress:
         progress(Step("a", "database", "done", seconds=0.1))
     with Progress("Starting", write=printed.append) as progress:
@@ -45,7 +46,7 @@ def test_a_notebook_shows_one_display_that_is_empty_at_the_end():
         screen.wait_for("████████░░░░░░░░ 50%  65 of 131")
         progress(Step("a", "environment", "done", "131 packages", 2.6))
         progress(TaskUpdate("clean", "success", 2, 0.9, "list of 3"))
-        screen.wait_for("✓   environment   ready     131 packages        2.6 s")
+        screen.wait_for("✓   environment   done      131 packages        2.6 s")
     assert screen.shown[-1] == {"text/plain": "", "text/html": ""}
     first = next(bundle for bundle in screen.shown if bundle["text/plain"])
     assert first["text/plain"].startswith("Starting shop · ")
@@ -70,16 +71,16 @@ def test_a_failure_leaves_the_last_state(error, said):
 
 
 def test_a_terminal_gets_a_line_for_each_step_that_ends():
-    printed = []
+    printed: list[str] = []
     with Progress("Starting shop", write=printed.append, delay=0) as progress:
         progress(Step("a", "database"))
         progress(Step("a", "database", "done", "SQLite", 0.2))
-    assert [text.split() for text in printed] == [["Starting", "shop"], ["database", "SQLite", "ready", "0.2", "s"]]
+    assert [text.split() for text in printed] == [["Starting", "shop"], ["database", "SQLite", "done", "0.2", "s"]]
     assert progress.steps == ()
 
 
 def test_output_is_streamed_to_a_terminal_and_kept_as_a_tail_in_a_notebook():
-    printed = []
+    printed: list[str] = []
     with Progress("bash", write=printed.append, stream=True) as progress:
         progress(OutputLine("stdout", "one"))
     assert printed == ["one"]
