@@ -2,6 +2,7 @@
 #
 #   make demo       run the quickstart notebook from nothing, and keep it with its outputs
 #   make test       run every test that this machine can run; says what it left out
+#   make oldest     run the fast tests, and a terminal, with the oldest versions of what is needed (IPython 8)
 #   make lint       ruff, mypy, import-linter
 #   make bench      run the benchmarks
 #   make campaign   run the tests again and again, in other orders and on more examples (ROUNDS=5)
@@ -12,7 +13,7 @@ BIN = $(VENV)/bin
 ROUNDS = 5
 PYTEST_ARGUMENTS =
 
-.PHONY: help demo test lint bench campaign clean
+.PHONY: help demo test oldest lint bench campaign clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -21,7 +22,14 @@ $(VENV)/installed-test: pyproject.toml scripts/make_environment.sh
 	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test
 	@touch $@
 
-$(VENV)/installed-lint: $(VENV)/installed-test
+$(VENV)/installed-oldest: $(VENV)/installed-test
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
+	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[test]'
+	@build/oldest/bin/python -c 'import IPython, sys; print("IPython", IPython.__version__, "on Python", sys.version.split()[0])'
+	@build/oldest/bin/python -m pytest --durations=3 tests/unit tests/surfaces/test_loading.py \
+		tests/surfaces/test_quickstart.py -k 'not jupyterlab and not failing'
+
+lint: $(VENV)/installed-test
 	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test,lint
 	@touch $@
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from astro_magic.environment import Environment
+    from astro_magic.environment import Environment, open_environment
     from astro_magic.errors import (
         AirflowError,
         ApiError,
@@ -71,12 +71,17 @@ __all__ = [
     "StartFailedError",
     "__version__",
     "load_ipython_extension",
+    "open_environment",
     "unload_ipython_extension",
 ]
 
 __version__ = "0.1.0"
 
-_HOMES = {"Environment": "astro_magic.environment", "Project": "astro_magic.project.project"}
+_HOMES = {
+    "Environment": "astro_magic.environment",
+    "Project": "astro_magic.project.project",
+    "open_environment": "astro_magic.environment",
+}
 
 
 def __getattr__(name: str) -> Any:

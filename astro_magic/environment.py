@@ -136,7 +136,9 @@ class Environment:
         started_with = self._fingerprint()
         if started_with is None or not self.status().running:
             return _NOTHING
-        return started_with.pending(Fingerprint.take(self.project))
+        changed = started_with.pending(Fingerprint.take(self.project))
+        # Airflow objects are not imported from the project's file, so that no restart would apply a change of it.
+        return Pending(tuple(reason for reason in changed.reasons if reason.action is not Action.IMPORT_OBJECTS))
 
     def logs(self, query: LogQuery) -> Iterator[OutputLine]:
         """Give lines of the components' logs, oldest first."""

@@ -78,7 +78,7 @@ class FileMagics(AstroMagics):
         document = project.dotenv
         match _action(arguments, cell):
             case "list":
-                from astro_magic.project.masking import MASK
+                from astro_magic.system.secrets import MASK
 
                 rows = [(name, MASK if value else "(empty)") for name, value in document.variables().items()]
                 return EntriesView(".env", ("variable", "value"), rows, "variable")

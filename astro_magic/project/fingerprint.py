@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.dockerfile import instructions
 from astro_magic.project.document import Document
-from astro_magic.project.masking import MASK, mask_lines
+from astro_magic.project.masking import mask_lines
+from astro_magic.system.secrets import MASK
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project

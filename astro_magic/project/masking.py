@@ -9,19 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["MASK", "is_environment_file", "mask_credentials", "mask_lines"]
+from astro_magic.system.secrets import MASK, mask_credentials
 
-#: Stands for a hidden value, whatever its length.
-MASK = "••••••"
+__all__ = ["is_environment_file", "mask_lines"]
 
-_URL_CREDENTIALS = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<credentials>[^\s/:@\"']*(?::[^\s/\"']*|:[^\s@\"']*)?)@"
-)
-_SECRET_ASSIGNMENT = re.compile(
-    r"(?P<name>\b\w*(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credential|_key\b)\w*)"
-    r"(?P<equals>[\"']?\s*(?:=(?!=)|:)\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
-    re.IGNORECASE,
-)
 _DOCKER_ENV_PAIR = re.compile(
     r"^(?P<start>\s*ENV\s+\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL|CONN)\w*\s+)(?P<value>\S.*)$",
     re.IGNORECASE,
@@ -38,25 +29,6 @@ def is_environment_file(name: str) -> bool:
     """Tell whether a project file holds environment variables: ``.env``, or a ``*.env`` file."""
     last = name.rpartition("/")[2]
     return last.endswith(".env") or last.startswith(".env.")
-
-
-def mask_credentials(text: str) -> str:
-    """Hide user names and passwords in URLs, and values given to a name that says they are secret.
-
-    References to environment variables (``${TOKEN}``) are no secrets and stay.
-    """
-    text = _URL_CREDENTIALS.sub(
-        lambda match: (
-            match[0]
-            if _is_reference(match["credentials"]) or match["credentials"] == "git"
-            else f"{match['scheme']}{MASK}@"
-        ),
-        text,
-    )
-    return _SECRET_ASSIGNMENT.sub(
-        lambda match: match[0] if _is_reference(match["value"]) else f"{match['name']}{match['equals']}{MASK}",
-        text,
-    )
 
 
 def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
@@ -79,11 +51,6 @@ def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
     if name == "airflow_settings.yaml":
         return _mask_settings(lines)
     return [mask_credentials(_DOCKER_ENV_PAIR.sub(rf"\g<start>{MASK}", line)) for line in lines]
-
-
-def _is_reference(value: str) -> bool:
-    """Tell whether a value only refers to environment variables, as in ``${USER}:${TOKEN}``."""
-    return re.fullmatch(r"(?:\$\{\w+\}|\$\w+|:|[\"'])+", value) is not None
 
 
 def _mask_environment_line(line: str) -> str:

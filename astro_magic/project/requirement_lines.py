@@ -18,7 +18,7 @@ from packaging.utils import (
 )
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.masking import mask_credentials
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["RequirementLine", "check", "parse"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from astro_magic.errors import DependencyError, InstallationError, NetworkError, ResolutionError
 from astro_magic.system import processes
-from astro_magic.system.secrets import mask_url_credentials
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["call", "uv_environment"]
 
@@ -133,4 +133,4 @@ def _words(errors: str) -> str:
     text = "\n".join(lines)
     text = re.sub(r"^error: |^\s*cause: |^\s*[×╰─▶]+\s*", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n {4,}", "\n", text).strip()
-    return mask_url_credentials("\n".join(text.splitlines()[-30:]))
+    return mask_credentials("\n".join(text.splitlines()[-30:]))

@@ -5,28 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["MASK", "mask", "mask_url_credentials"]
+__all__ = ["MASK", "is_reference", "mask", "mask_credentials"]
 
-#: What stands where a secret was.
+#: Stands for a hidden value, whatever its length.
 MASK = "••••••"
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)(?P<user>[^\s/@:]*)(?P<password>:[^\s/@]*)?@")
-_KEEP = {"git"}
+_URL_CREDENTIALS = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<credentials>[^\s/:@\"']*(?::[^\s/\"']*|:[^\s@\"']*)?)@"
+)
+_SECRET_ASSIGNMENT = re.compile(
+    r"(?P<name>\b\w*(?:password|passwd|secret|token|api_?key|private_?key|access_?key|credential|_key\b)\w*)"
+    r"(?P<equals>[\"']?\s*(?:=(?!=)|:)\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s\"',;]+)",
+    re.IGNORECASE,
+)
 
 
-def mask_url_credentials(text: str) -> str:
-    """Replace the login of each URL in `text` by a mask; the ``git`` user of SSH addresses is no secret."""
+def mask_credentials(text: str) -> str:
+    """Hide user names and passwords in URLs, and values given to a name that says they are secret.
 
-    def replace(found: re.Match[str]) -> str:
-        if found["user"] in _KEEP and not found["password"]:
-            return found[0]
-        return f"{found['scheme']}{MASK}@"
-
-    return _CREDENTIALS.sub(replace, text)
+    References to environment variables (``${TOKEN}``) are no secrets and stay.
+    """
+    text = _URL_CREDENTIALS.sub(
+        lambda match: (
+            match[0]
+            if is_reference(match["credentials"]) or match["credentials"] == "git"
+            else f"{match['scheme']}{MASK}@"
+        ),
+        text,
+    )
+    return _SECRET_ASSIGNMENT.sub(
+        lambda match: match[0] if is_reference(match["value"]) else f"{match['name']}{match['equals']}{MASK}",
+        text,
+    )
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
-    """Replace known secrets and the logins of URLs in `text` by a mask.
+    """Hide known secrets, and whatever else in `text` looks like a credential.
 
     Parameters
     ----------
@@ -37,4 +51,9 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted({value for value in secrets if len(value) > 3}, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return mask_url_credentials(text)
+    return mask_credentials(text)
+
+
+def is_reference(value: str) -> bool:
+    """Tell whether a value only refers to environment variables, as in ``${USER}:${TOKEN}``."""
+    return re.fullmatch(r"(?:\$\{\w+\}|\$\w+|:|[\"'])+", value) is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -11,6 +13,8 @@ from IPython.core.error import UsageError
 
 import astro_magic
 from astro_magic import errors
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_short_names_do_not_take_what_is_there(shell):
@@ -103,6 +107,16 @@ def test_exported_names():
     with pytest.raises(AttributeError):
         astro_magic.nothing  # noqa: B018
     assert set(errors.__all__) <= set(dir(astro_magic))
+
+
+def test_exported_names_are_documented():
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    assert [name for name in astro_magic.__all__ if f"`{name}`" not in page] == []
+
+
+def test_the_version_is_the_package_s():
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert package["project"]["version"] == astro_magic.__version__
 
 
 HEAVY = ("pandas", "docker", "ipywidgets", "airflow", "httpx", "psutil", "astro_magic.environment", "packaging")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.document import FileChange, split_lines
-from astro_magic.project.masking import mask_credentials
+from astro_magic.system.secrets import mask_credentials
 
 
 def change(before, after, name="include/a.txt", path=None):
