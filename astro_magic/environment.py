@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from astro_magic.dags import parser, testrun
 from astro_magic.dags.results import ParseResult, TestRun
@@ -26,12 +26,13 @@ from astro_magic.engines.engine import (
     StopResult,
 )
 from astro_magic.engines.registry import create_engine
-from astro_magic.errors import NotRunningError
+from astro_magic.errors import AstroMagicError, NotRunningError
 from astro_magic.project.fingerprint import Action, Fingerprint, Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
-from astro_magic.system.events import Listener, OutputLine, Step, run
+from astro_magic.system.events import Event, Listener, Operation, OutputLine, Step, TaskUpdate, run
 from astro_magic.system.files import write_atomic
+from astro_magic.system.secrets import is_secret_name, mask
 
 if TYPE_CHECKING:
     from astro_magic.airflow.runs import DagRun
@@ -40,6 +41,8 @@ __all__ = ["Environment", "RestartResult", "StartResult", "open_environment"]
 
 _KNOWN_TIMEOUT = 30.0
 _NOTHING = Pending(())
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,9 @@ class Environment:
         return Pending(tuple(reason for reason in changed.reasons if reason.action is not Action.IMPORT_OBJECTS))
 
     def logs(self, query: LogQuery) -> Iterator[OutputLine]:
-        """Give lines of the components' logs, oldest first."""
-        return self.engine.logs(query)
+        """Give lines of the components' logs, oldest first; secrets are masked."""
+        secrets = self._secrets()
+        return (replace(line, text=mask(line.text, secrets)) for line in self.engine.logs(query))
 
     def packages(self) -> tuple[InstalledPackage, ...]:
         """Give the distributions of the environment, sorted by name.
@@ -162,7 +166,7 @@ class Environment:
 
     def prepare(self, *, listener: Listener | None = None) -> Preparation:
         """Make the environment that the project's files stand for; nothing that runs is touched."""
-        return run(self.engine.prepare(), listener)
+        return self._work(self.engine.prepare(), listener)
 
     def start(
         self, *, port: int | None = None, timeout: float = 120.0, listener: Listener | None = None
@@ -188,8 +192,8 @@ class Environment:
         notes: list[str] = []
         if not already:
             now = Fingerprint.take(self.project)
-            notes.extend(run(self.engine.prepare(), listener).notes)
-            status = run(self.engine.start(StartOptions(port, timeout)), listener)
+            notes.extend(self._work(self.engine.prepare(), listener).notes)
+            status = self._work(self.engine.start(StartOptions(port, timeout)), listener)
             self._remember(now)
         else:
             status = self.status()
@@ -210,25 +214,25 @@ class Environment:
         if healthy and pending.action is Action.NONE:
             return RestartResult(pending, self.status(), time.monotonic() - started, restarted=False)
         action = pending.action if healthy else Action.RECREATE
-        status = run(self.engine.restart(action, StartOptions(timeout=timeout)), listener)
+        status = self._work(self.engine.restart(action, StartOptions(timeout=timeout)), listener)
         self._remember(now)
         return RestartResult(pending, status, time.monotonic() - started)
 
     def stop(self, *, listener: Listener | None = None) -> StopResult:
         """End every process; data and environment are kept."""
-        return run(self.engine.stop(), listener)
+        return self._work(self.engine.stop(), listener)
 
     def kill(self, *, listener: Listener | None = None) -> StopResult:
         """End every process at once, and remove data and environment; the project's files stay."""
-        result = run(self.engine.kill(), listener)
+        result = self._work(self.engine.kill(), listener)
         self._fingerprint_file.unlink(missing_ok=True)
         return result
 
     # -- work in the environment ---------------------------------------------------------------------------------
 
     def run(self, argv: Sequence[str], *, listener: Listener | None = None) -> int:
-        """Run a command in the environment; gives its exit code, and its lines to the listener."""
-        return run(self.engine.exec(argv), listener)
+        """Run a command in the environment; gives its exit code, and its lines, secrets masked, to the listener."""
+        return self._work(self.engine.exec(argv), listener)
 
     def check_requirements(self, text: str, *, listener: Listener | None = None) -> Resolution:
         """Find out what a requirements file would resolve to, and how that differs from the environment.
@@ -267,7 +271,8 @@ class Environment:
         ParseResult
             What it defines, or why it does not import.
         """
-        return run(parser.parse_file(self.engine, self.project.dag(str(file)).path), listener)
+        result = self._work(parser.parse_file(self.engine, self.project.dag(str(file)).path), listener)
+        return result.masked(self._mask)
 
     def test_dag(
         self, dag_id: str, *, conf: Mapping[str, Any] | None = None, listener: Listener | None = None
@@ -279,7 +284,7 @@ class Environment:
         DagNotFoundError, DagImportError
             When there is no such DAG. A run that fails is a result, not an error.
         """
-        return run(testrun.run_dag(self.engine, dag_id, conf=conf), listener)
+        return self._work(testrun.run_dag(self.engine, dag_id, conf=conf), listener).masked(self._mask)
 
     def trigger(
         self,
@@ -320,12 +325,37 @@ class Environment:
         changed = testrun.last_change(self.project, dag_id)
         with AirflowClient(access.base_url, access.username, access.password) as client:
             waiting = runs.wait_for_dag(client, dag_id, changed=changed, timeout=_KNOWN_TIMEOUT)
-            if run(waiting, listener):
+            if self._work(waiting, listener):
                 client.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})
             created = runs.trigger(client, dag_id, conf=conf or {}, ui=ui)
             if not wait:
                 return created
-            return run(runs.wait_for_run(client, created, timeout=timeout, ui=ui), listener)
+            return self._work(runs.wait_for_run(client, created, timeout=timeout, ui=ui), listener)
+
+    # -- secrets -------------------------------------------------------------------------------------------------
+
+    def _secrets(self) -> tuple[str, ...]:
+        """Give what must not be shown: the engine's secrets, and the values of ``.env`` whose names say so."""
+        named = [value for name, value in self.project.variables().items() if is_secret_name(name)]
+        return (*self.engine.secrets(), *named)
+
+    def _mask(self, text: str) -> str:
+        return mask(text, self._secrets())
+
+    def _work(self, operation: Operation[T], listener: Listener | None) -> T:
+        """Drive an operation; no secret gets into its events or its error."""
+        secrets = self._secrets()
+
+        def masked(event: Event) -> None:
+            if listener is not None:
+                listener(_masked(event, secrets))
+
+        try:
+            return run(operation, masked)
+        except AstroMagicError as error:
+            error.message = mask(error.message, secrets)
+            error.detail = mask(error.detail, secrets) if error.detail else error.detail
+            raise
 
     # -- the fingerprint of what runs ----------------------------------------------------------------------------
 
@@ -341,3 +371,11 @@ class Environment:
 
     def _remember(self, fingerprint: Fingerprint) -> None:
         write_atomic(self._fingerprint_file, json.dumps(fingerprint.to_dict()).encode(), mode=0o600)
+
+
+def _masked(event: Event, secrets: Sequence[str]) -> Event:
+    if isinstance(event, OutputLine):
+        return replace(event, text=mask(event.text, secrets))
+    if isinstance(event, TaskUpdate):
+        return replace(event, result=mask(event.result, secrets))
+    return replace(event, detail=mask(event.detail, secrets))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -105,6 +106,14 @@ class ParseResult:
     failure: ImportFailure | None = None
     warnings: tuple[str, ...] = ()
 
+    def masked(self, mask: Callable[[str], str]) -> ParseResult:
+        """Give the same with secrets hidden by `mask`."""
+        found = self.failure
+        if found is None:
+            return self
+        message, source, traceback = mask(found.message), mask(found.source), mask(found.traceback)
+        return replace(self, failure=replace(found, message=message, source=source, traceback=traceback))
+
 
 @dataclass(frozen=True)
 class TaskResult:
@@ -178,6 +187,14 @@ class TestRun:
     seconds: float
     logical_date: datetime
     tasks: tuple[TaskResult, ...]
+
+    def masked(self, mask: Callable[[str], str]) -> TestRun:
+        """Give the same with secrets hidden by `mask`; the values are kept as they are."""
+        tasks = (
+            replace(task, summary=mask(task.summary), error=mask(task.error), log=tuple(map(mask, task.log)))
+            for task in self.tasks
+        )
+        return replace(self, tasks=tuple(tasks))
 
     def __getitem__(self, task_id: str) -> TaskResult:
         """Give the result of one task."""

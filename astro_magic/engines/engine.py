@@ -304,6 +304,10 @@ class Engine(ABC):
         """Give the distributions of the environment, sorted by name."""
 
     @abstractmethod
+    def secrets(self) -> tuple[str, ...]:
+        """Give the engine's own secrets, which must not be shown wherever they turn up."""
+
+    @abstractmethod
     def call(
         self, script: Path, request: Mapping[str, Any], *, stage: Stage, event: Callable[[dict[str, Any]], Event]
     ) -> Operation[dict[str, Any]]:

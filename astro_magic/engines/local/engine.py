@@ -115,6 +115,11 @@ class LocalEngine(Engine):
             raise NotRunningError("There is no environment yet.", hint="%astro_start makes it.")
         return installed_packages(self.project, environment)
 
+    def secrets(self) -> tuple[str, ...]:
+        """Give the keys and the password of the project's Airflow."""
+        known = settings.read_secrets(self.project)
+        return known.jwt, known.session, known.password
+
     # -- start and stop ------------------------------------------------------------------------------------------
 
     def prepare(self) -> Operation[Preparation]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,15 @@ def test_what_is_in_the_way_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", deny)
     with pytest.raises(FileAccessError, match="no permission"):
         Project.create(tmp_path / "shop")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no mode there")
+def test_a_folder_that_cannot_be_written_to(tmp_path):
+    # Nobody can make a folder in /sys; elsewhere, root can write anywhere.
+    folder = Path("/sys") if os.geteuid() == 0 and Path("/sys").is_dir() else tmp_path / "closed"
+    if folder.is_relative_to(tmp_path):
+        folder.mkdir(mode=0o500)
+
+    with pytest.raises(FileAccessError, match="shop"):
+        Project.create(folder / "shop")
+    assert not (folder / "shop").exists()
