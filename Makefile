@@ -22,14 +22,7 @@ $(VENV)/installed-test: pyproject.toml scripts/make_environment.sh
 	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test
 	@touch $@
 
-$(VENV)/installed-oldest: $(VENV)/installed-test
-	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
-	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[test]'
-	@build/oldest/bin/python -c 'import IPython, sys; print("IPython", IPython.__version__, "on Python", sys.version.split()[0])'
-	@build/oldest/bin/python -m pytest --durations=3 tests/unit tests/surfaces/test_loading.py \
-		tests/surfaces/test_quickstart.py -k 'not jupyterlab and not failing'
-
-lint: $(VENV)/installed-test
+$(VENV)/installed-lint: $(VENV)/installed-test
 	@PYTHON='$(PYTHON)' sh scripts/make_environment.sh $(VENV) test,lint
 	@touch $@
 
@@ -38,6 +31,13 @@ demo: $(VENV)/installed-test
 
 test: $(VENV)/installed-test
 	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+oldest: $(VENV)/installed-test
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
+	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[test]'
+	@build/oldest/bin/python -c 'import IPython, sys; print("IPython", IPython.__version__, "on Python", sys.version.split()[0])'
+	@build/oldest/bin/python -m pytest --durations=3 tests/unit tests/surfaces/test_loading.py \
+		tests/surfaces/test_quickstart.py -k 'not jupyterlab and not failing'
 
 lint: $(VENV)/installed-lint
 	$(BIN)/ruff check
