@@ -79,5 +79,5 @@ def _settle() -> None:
     gc.freeze()
 
 
-#: In order; each one needs those before it.
+#: In the order in which they are loaded when nothing asks for one; each needs the core.
 STAGES = {"core": core, "api": api, "execution": execution}

@@ -140,6 +140,7 @@ class Supervisor:
             self.failure = traceback.format_exc()
         else:
             self.loaded.append(stage)
+        self.last_used = time.monotonic()
 
     def _write_record(self) -> None:
         """Say on disk who this is; written whole or not at all."""
@@ -207,7 +208,9 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            self.jobs.discard(pid)
+            if pid in self.jobs:
+                self.jobs.discard(pid)
+                self.last_used = time.monotonic()
             if pid == self.guard and not self.stopping:
                 self._start_guard()
             for component in self.components.values():
@@ -281,9 +284,10 @@ class Supervisor:
 
     def _call(self, connection: socket.socket, request: dict[str, Any]) -> None:
         """Run a script in a fork that owns the connection from here on."""
-        while request["stage"] not in self.loaded and not self.failure:
-            self._load(next(stage for stage in preload.STAGES if stage not in self.loaded))
-            self._start_due()
+        for stage in ("core", request["stage"]):
+            if stage not in self.loaded and not self.failure:
+                self._load(stage)
+                self._start_due()
         if self.failure:
             _send(connection, {"error": self.failure})
             return
