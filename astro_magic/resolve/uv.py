@@ -121,7 +121,10 @@ def _failure(words: str) -> DependencyError:
             detail=words,
         )
     if "No solution found" in words:
-        return ResolutionError("These requirements cannot be installed together.", detail=words)
+        sides = re.search(r"you require (.+?), we can conclude that your requirements are unsatisfiable", words)
+        named = f": {sides[1]}" if sides else ""
+        hint = "Loosen or remove one of them; the version of Airflow comes from the Dockerfile."
+        return ResolutionError(f"These requirements cannot be installed together{named}.", hint=hint, detail=words)
     if "parse" in words.lower() and "requirement" in words.lower():
         return ResolutionError("A line of the requirements cannot be read.", detail=words)
     return InstallationError("The packages could not be installed.", detail=words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -94,6 +95,15 @@ def test_a_killed_supervisor_takes_everything_with_it(environment: Environment, 
     assert wait_until(lambda: processes_of(project) == [], 10)
     assert environment.status().state == "stopped"
     assert environment.start().status.state == "running"
+
+
+def test_a_deleted_project_ends_its_airflow(environment: Environment, project: Project, tmp_path: Path) -> None:
+    """Whoever deletes the folder of a project that runs leaves no process behind."""
+    environment.start()
+    shutil.rmtree(project.root)
+
+    assert wait_until(lambda: processes_of(project) == [], 15)
+    project.root.mkdir(parents=True)
 
 
 def test_a_killed_guard_is_replaced(environment: Environment, project: Project) -> None:
@@ -232,7 +242,10 @@ def test_requirements_that_cannot_be_installed_leave_airflow_running(
 ) -> None:
     """A restart for a package that does not exist, or conflicts, touches nothing that runs."""
     before = environment.start().status
-    for line, message in [("no-such-package-anywhere-1x", "no package named"), ("sqlalchemy<2", "together")]:
+    for line, message in [
+        ("no-such-package-anywhere-1x", "no package named"),
+        ("sqlalchemy<2", "together: sqlalchemy<2 and"),
+    ]:
         project.requirements.add(line)
         with pytest.raises(ResolutionError, match=message):
             environment.restart()

@@ -127,6 +127,8 @@ class LocalEngine(Engine):
         self._require_possible()
         with self._lock("preparing the environment"):
             environment, created = yield from prepare_environment(self.project)
+        if not created:
+            yield Step("environment", "environment", "done", environment.described, 0.0)
         return self._preparation(environment, created=created)
 
     def resolve(self, requirements: str) -> Resolution:

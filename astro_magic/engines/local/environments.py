@@ -68,9 +68,9 @@ class LocalEnvironment:
         return self.folder / "bin" / "python"
 
     @property
-    def lock(self) -> str:
-        """The exact versions in it, as a requirements file."""
-        return (self.folder / "astro-magic.lock").read_text(encoding="utf-8")
+    def described(self) -> str:
+        """What is in it, in a few words."""
+        return f"{self.packages} packages, {self.requested} from requirements.txt"
 
 
 def resolve_requirements(project: Project, text: str) -> Resolution:
@@ -116,7 +116,7 @@ def installed_packages(project: Project, environment: LocalEnvironment) -> tuple
 
 
 def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, bool]]:
-    """Make the environment for the project's present requirements, unless it is there.
+    """Make the environment for the project's present requirements; nothing is told of one that is there.
 
     Returns
     -------
@@ -134,7 +134,6 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
     inputs = _inputs(project)
     present, made_from = _current(home)
     if present is not None and made_from == inputs:
-        yield Step(_STEP, "environment", "done", _described(present), time.monotonic() - started)
         return present, False
     yield Step(_STEP, "environment", detail="resolving requirements")
     interpreter = find_interpreter(runtime.python)
@@ -153,7 +152,7 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
         found = about
     write_atomic(home / "current", f"{name}\n{inputs}\n".encode())
     _forget_old(home, name)
-    yield Step(_STEP, "environment", "done", _described(found), time.monotonic() - started)
+    yield Step(_STEP, "environment", "done", found.described, time.monotonic() - started)
     return found, created
 
 
@@ -170,10 +169,6 @@ def _current(home: Path) -> tuple[LocalEnvironment | None, str]:
     except (OSError, ValueError):
         return None, ""
     return _read(home / name), inputs
-
-
-def _described(environment: LocalEnvironment) -> str:
-    return f"{environment.packages} packages, {environment.requested} from requirements.txt"
 
 
 def _build(about: LocalEnvironment, python: Path, lock: str, project_root: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["COMPONENTS", "IDENTITY_PATH", "run", "stage_of"]
+__all__ = ["COMPONENTS", "IDENTITY_PATH", "Component", "run", "stage_of"]
 
 #: Answers a challenge, so that a health check knows whose API it talks to.
 IDENTITY_PATH = "/astro-magic/identity"
@@ -25,6 +25,31 @@ COMPONENTS: dict[str, list[str]] = {
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[Any]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Component:
+    """A component and the process that runs it now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.pid: int | None = None
+        self.started = 0.0
+        self.restarts = 0
+        self.failures_in_a_row = 0
+        self.due: float | None = None
+        self.exit: str = ""
+
+    def describe(self) -> dict[str, Any]:
+        """Give what a status shows of it."""
+        state = "running" if self.pid else "starting" if self.due is not None else "failed"
+        return {
+            "name": self.name,
+            "state": state,
+            "pid": self.pid,
+            "since": self.started or None,
+            "restarts": self.restarts,
+            "exit": self.exit,
+        }
 
 
 def stage_of(component: str) -> str:

@@ -43,30 +43,6 @@ _SHORT_GRACE = 1.0
 _QUIET_SECONDS = 0.7
 
 
-class _Component:
-    """A component and the process that runs it now."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.pid: int | None = None
-        self.started = 0.0
-        self.restarts = 0
-        self.failures_in_a_row = 0
-        self.due: float | None = None
-        self.exit: str = ""
-
-    def describe(self) -> dict[str, Any]:
-        state = "running" if self.pid else "starting" if self.due is not None else "failed"
-        return {
-            "name": self.name,
-            "state": state,
-            "pid": self.pid,
-            "since": self.started or None,
-            "restarts": self.restarts,
-            "exit": self.exit,
-        }
-
-
 class Supervisor:
     """The loop: signals, requests, and in quiet moments the next stage of the preload."""
 
@@ -76,7 +52,7 @@ class Supervisor:
         self.logs = Path(configuration["logs"])
         self.record = Path(configuration["record"])
         self.pid_file = Path(configuration["pid_file"])
-        self.components: dict[str, _Component] = {}
+        self.components: dict[str, components.Component] = {}
         self.jobs: set[int] = set()
         self.loaded: list[str] = []
         self.failure = ""
@@ -115,7 +91,7 @@ class Supervisor:
         self._start_due()
         if pending and not self.failure and not self.stopping and self._may_load(pending[0]):
             self._load(pending[0])
-        elif not self.components and not self.jobs and self._idle_for_too_long():
+        elif self._has_no_purpose():
             self.stopping = True
 
     def _patience(self, pending: list[str]) -> float:
@@ -130,8 +106,12 @@ class Supervisor:
         quiet = time.monotonic() - self.last_used > _QUIET_SECONDS
         return stage == "core" or stage in needed or quiet
 
-    def _idle_for_too_long(self) -> bool:
-        return time.monotonic() - self.last_used > float(self.configuration["idle_seconds"])
+    def _has_no_purpose(self) -> bool:
+        """Whether the project was deleted, or nothing has been asked for long while no component runs."""
+        if not self.record.exists():
+            return True
+        idle = time.monotonic() - self.last_used > float(self.configuration["idle_seconds"])
+        return idle and not self.components and not self.jobs
 
     def _load(self, stage: str) -> None:
         try:
@@ -170,7 +150,7 @@ class Supervisor:
     def _start_components(self) -> None:
         for name in components.COMPONENTS:
             if name not in self.components:
-                component = self.components[name] = _Component(name)
+                component = self.components[name] = components.Component(name)
                 component.due = time.monotonic()
         _write(self.pid_file, str(self.pid))
 
@@ -180,7 +160,7 @@ class Supervisor:
             if component.due is not None and component.due <= time.monotonic() and ready:
                 self._fork_component(component)
 
-    def _fork_component(self, component: _Component) -> None:
+    def _fork_component(self, component: components.Component) -> None:
         component.due = None
         component.started = time.time()
         pid = os.fork()
@@ -217,7 +197,7 @@ class Supervisor:
                 if component.pid == pid:
                     self._component_ended(component, status)
 
-    def _component_ended(self, component: _Component, status: int) -> None:
+    def _component_ended(self, component: components.Component, status: int) -> None:
         lived = time.time() - component.started
         component.pid = None
         code = os.waitstatus_to_exitcode(status)
