@@ -59,12 +59,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def project(prepared: Project, tmp_path: Path) -> Iterator[Project]:
     """A project with an environment, a DAG and a variable; whatever runs for it is ended, and must be."""
-    root = tmp_path / "shop"
-    shutil.copytree(prepared.root, root, symlinks=True, copy_function=_link)
-    made = Project(root)
-    (root / "dags" / "exampledag.py").unlink()
-    (root / "dags" / "orders.py").write_text(DAG)
-    made.apply(made.dotenv.plan_set({"AIRFLOW_VAR_GREETING": "hello"}))
+    made = copy_of(prepared, tmp_path / "shop")
     yield made
     open_environment(made).stop()
     assert processes_of(made) == []
@@ -74,6 +69,16 @@ def project(prepared: Project, tmp_path: Path) -> Iterator[Project]:
 def environment(project: Project) -> Environment:
     """The environment of that project."""
     return open_environment(project)
+
+
+def copy_of(prepared: Project, root: Path) -> Project:
+    """Copy the project whose environment has been built; give it a DAG and a variable."""
+    shutil.copytree(prepared.root, root, symlinks=True, copy_function=_link)
+    made = Project(root)
+    (root / "dags" / "exampledag.py").unlink()
+    (root / "dags" / "orders.py").write_text(DAG)
+    made.apply(made.dotenv.plan_set({"AIRFLOW_VAR_GREETING": "hello"}))
+    return made
 
 
 def _link(source: str, target: str) -> None:

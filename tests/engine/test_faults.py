@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from astro_magic.engines.local import settings
 from astro_magic.engines.local.health import api_is_ours
 from astro_magic.engines.local.supervision import Supervisor, find_supervisor
-from astro_magic.environment import Environment
+from astro_magic.environment import Environment, open_environment
 from astro_magic.errors import (
     EngineUnavailableError,
     NetworkError,
@@ -28,6 +29,7 @@ from astro_magic.errors import (
     StartFailedError,
 )
 from astro_magic.project.project import Project
+from tests.engine.conftest import copy_of
 from tests.engine.living import processes_of
 
 pytestmark = pytest.mark.airflow
@@ -213,6 +215,27 @@ def test_a_port_that_is_taken(environment: Environment, project: Project, strang
     assert status.state == "running"
     assert str(stranger) not in (status.url or "")
     assert not api_is_ours(stranger, supervisor_of(project).identity("any"))
+
+
+def test_two_projects_at_once(environment: Environment, prepared: Project, tmp_path: Path) -> None:
+    """A second Airflow takes another port than the first, and neither is taken for the other."""
+    first = environment.start().status
+    port = int((first.url or "").rpartition(":")[2])
+    other = open_environment(copy_of(prepared, tmp_path / "bakery"))
+    try:
+        with pytest.raises(PortInUseError, match=f"Port {port} is taken by"):
+            other.start(port=port)
+        (other.project.state_dir / "port").write_text(str(port))
+        second = other.start().status
+        assert second.state == "running"
+        assert second.url != first.url
+        key = settings.read_secrets(other.project).jwt
+        assert not api_is_ours(port, supervisor_of(other.project).identity(key))
+        other.stop()
+        assert processes_of(other.project) == []
+        assert environment.status().state == "running"
+    finally:
+        other.stop()
 
 
 def test_a_port_taken_between_choice_and_start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 from astro_magic.errors import CommandFailedError, DependencyError, InterpreterNotFoundError
 from astro_magic.resolve import uv
 from astro_magic.system import processes
+from astro_magic.system.folders import cache_folder
 
 __all__ = ["Interpreter", "find_interpreter"]
 
 #: Pythons that the latest Airflow runs on, the best choice first (its own documentation, 2026-11).
 _SUPPORTED = ("3.12", "3.13", "3.11", "3.14", "3.10")
+_RETRY_SECONDS = 24 * 3600
 _QUESTION = "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.base_prefix == sys.prefix)"
 
 
@@ -58,7 +61,7 @@ def find_interpreter(wanted: str) -> Interpreter:
         version = _ask(path)
         if version and version.startswith(f"{wanted}."):
             return Interpreter(path, version)
-    downloaded = _download(wanted)
+    downloaded = _download(wanted) if not _failed_lately(wanted) else None
     if downloaded is not None:
         return downloaded
     for other in _SUPPORTED:
@@ -95,12 +98,25 @@ def _ask(path: Path) -> str | None:
     return answer.output.split()[0] if answer.code == 0 else None
 
 
+def _failed_lately(wanted: str) -> bool:
+    """Whether a download was tried in vain within the last day; where there is no way to, each try costs seconds."""
+    try:
+        return time.time() - _failure_mark(wanted).stat().st_mtime < _RETRY_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def _failure_mark(wanted: str) -> Path:
+    return cache_folder() / f"python-{wanted}-not-downloaded"
+
+
 def _download(wanted: str) -> Interpreter | None:
     """Let uv fetch the Python; None where there is no way to."""
     try:
         uv.call(["python", "install", wanted], timeout=300)
         path = Path(uv.call(["python", "find", "--managed-python", wanted], offline=True).output.strip())
     except (DependencyError, CommandFailedError):
+        _failure_mark(wanted).touch()
         return None
     version = _ask(path)
     return Interpreter(path, version) if version else None
