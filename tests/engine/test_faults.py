@@ -278,6 +278,33 @@ def test_requirements_that_cannot_be_installed_leave_airflow_running(
     assert after.started_at == before.started_at
 
 
+def test_an_environment_that_breaks_airflow_gives_way_to_the_old_one(
+    environment: Environment, project: Project
+) -> None:
+    """A restart that does not get healthy ends with what ran before; the change stays pending."""
+    before = environment.start().status
+    breaker = project.root / "include" / "breaker"
+    breaker.mkdir(parents=True)
+    (breaker / "airflow_local_settings.py").write_text("raise RuntimeError('broken on purpose')\n")
+    (breaker / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "breaker"\nversion = "1.0"\n[tool.setuptools]\npy-modules = ["airflow_local_settings"]\n'
+    )
+    project.requirements.add("./include/breaker")
+
+    with pytest.raises(StartFailedError, match="cannot be imported") as failed:
+        environment.restart()
+
+    assert "broken on purpose" in str(failed.value)
+    assert "runs again with the environment from before" in (failed.value.hint or "")
+    after = environment.status()
+    assert after.state == "running"
+    assert after.url == before.url
+    assert environment.pending().reasons
+    assert "breaker" not in {package.name for package in environment.packages()}
+    assert environment.test_dag("orders").state == "success"
+
+
 def test_no_network(
     environment: Environment, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -95,8 +95,8 @@ class LocalEngine(Engine):
 
     def api(self) -> ApiAccess:
         """Give access to the running Airflow's REST API."""
-        supervisor = supervision.find_supervisor(self._record)
-        if supervisor is None or not supervisor.ask({"do": "status"})["components"]:
+        supervisor = self._running()
+        if supervisor is None:
             raise NotRunningError("Airflow is not running.", hint="Start it with %astro_start.")
         password = settings.read_secrets(self.project).password
         return ApiAccess(f"http://127.0.0.1:{supervisor.port}", settings.AIRFLOW_USER, password)
@@ -110,7 +110,7 @@ class LocalEngine(Engine):
 
     def packages(self) -> tuple[InstalledPackage, ...]:
         """Give the distributions of the environment, sorted by name."""
-        environment = current_environment(self.project)
+        environment = self._environment_in_use(self._running())
         if environment is None:
             raise NotRunningError("There is no environment yet.", hint="%astro_start makes it.")
         return installed_packages(self.project, environment)
@@ -149,18 +149,18 @@ class LocalEngine(Engine):
         """Apply what `action` says; the environment that runs goes on until the new one is there."""
         self._require_possible()
         with self._lock("restarting Airflow"):
-            running = supervision.find_supervisor(self._record)
+            running = self._running()
             environment, _ = yield from prepare_environment(self.project)
             if running is not None and action is not Action.NONE:
                 yield from self._stop(_STOP_GRACE)
             try:
                 return (yield from self._start(environment, options))
             except StartFailedError as failure:
-                before = self._environment_of(running)
-                if before is None or before.folder == environment.folder:
+                before = current_environment(self.project, name=running.environment) if running else None
+                if running is None or before is None or before.folder == environment.folder:
                     raise
                 yield Step("fallback", "fallback", detail="starting the environment that ran before")
-                yield from self._start(before, StartOptions(running.port if running else None, options.timeout))
+                yield from self._start(before, StartOptions(running.port, options.timeout))
                 failure.hint = f"Airflow runs again with the environment from before. {failure.hint or ''}".strip()
                 raise
 
@@ -184,12 +184,12 @@ class LocalEngine(Engine):
 
     def exec(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Operation[int]:
         """Run a command in the environment."""
-        environment = current_environment(self.project)
+        running = self._running()
+        environment = self._environment_in_use(running)
         if environment is None:
             self._require_possible()
             with self._lock("preparing the environment"):
                 environment, _ = yield from prepare_environment(self.project)
-        running = supervision.find_supervisor(self._record)
         port = running.port if running is not None else None
         variables = settings.command_environment(self.project, environment, port=port)
         self._standalone.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -199,8 +199,8 @@ class LocalEngine(Engine):
         self, script: Path, request: Mapping[str, Any], *, stage: Stage, event: Callable[[dict[str, Any]], Event]
     ) -> Operation[dict[str, Any]]:
         """Run `script` in a fork of the process that has imported Airflow; it is started when it is not there."""
-        supervisor = supervision.find_supervisor(self._record)
-        if supervisor is None or not supervisor.ask({"do": "status"})["components"]:
+        supervisor = self._running()
+        if supervisor is None:
             self._require_possible()
             with self._lock("preparing the environment"):
                 environment, _ = yield from prepare_environment(self.project)
@@ -309,8 +309,14 @@ class LocalEngine(Engine):
             supervisor.stop(grace=1.0)
         supervision.end_leftovers(self._record)
 
-    def _environment_of(self, supervisor: Supervisor | None) -> LocalEnvironment | None:
-        return None if supervisor is None else current_environment(self.project, name=supervisor.environment)
+    def _running(self) -> Supervisor | None:
+        """Give the supervisor when it runs components; None when it is only warm, or not there."""
+        supervisor = supervision.find_supervisor(self._record)
+        return supervisor if supervisor is not None and supervisor.ask({"do": "status"})["components"] else None
+
+    def _environment_in_use(self, running: Supervisor | None) -> LocalEnvironment | None:
+        """Give the environment that runs, else the one that was made last."""
+        return current_environment(self.project, name=running.environment if running is not None else None)
 
     def _remembered_port(self) -> int | None:
         try:
