@@ -28,7 +28,9 @@ __all__ = [
     "LogQuery",
     "Preparation",
     "Problem",
+    "Stage",
     "StartOptions",
+    "State",
     "StopResult",
 ]
 

@@ -26,7 +26,17 @@ from astro_magic.errors import AstroMagicError
 if TYPE_CHECKING:
     from astro_magic.magics.session import AstroMagics
 
-__all__ = ["Arguments", "argument", "command", "parse_line", "split_options", "unquoted", "words"]
+__all__ = [
+    "Arguments",
+    "argument",
+    "command",
+    "options_of",
+    "parse_line",
+    "positionals_of",
+    "split_options",
+    "unquoted",
+    "words",
+]
 
 Arguments = argparse.Namespace
 Handler = Callable[..., Any]
@@ -34,6 +44,7 @@ Handler = Callable[..., Any]
 _KINDS = {"line": line_magic, "cell": cell_magic, "line_cell": line_cell_magic}
 #: A word; quotes hold one together also where they begin in its middle, as in ``NAME='a b'``.
 _TOKEN = re.compile(r"(?:\"[^\"]*\"|'[^']*'|\S)+")
+_END_OF_OPTIONS = "--"
 _LEFT_OVER = re.compile(r"\{[^{}]*\}|\$\w+")
 
 
@@ -159,13 +170,23 @@ def unquoted(value: Any) -> Any:
     return value
 
 
+def options_of(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    """Give a parser's options by each of their names."""
+    return parser._option_string_actions  # noqa: SLF001 - argparse has no public way to ask
+
+
+def positionals_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Give a parser's positional arguments, in their order."""
+    return [action for action in parser._actions if not action.option_strings]  # noqa: SLF001 - as above
+
+
 def split_options(parser: MagicArgumentParser, line: str) -> tuple[str, str]:
     """Split a line into the options at its beginning and the rest, which is left as it is written."""
-    actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public way to ask
+    actions = options_of(parser)
     position = 0
     while match := _TOKEN.search(line, position):
         token = match.group()
-        if token == "--":  # noqa: S105 - not a password
+        if token == _END_OF_OPTIONS:
             return line[: match.start()], line[match.end() :].strip()
         action = actions.get(token.partition("=")[0])
         if action is None:
@@ -179,10 +200,10 @@ def split_options(parser: MagicArgumentParser, line: str) -> tuple[str, str]:
 
 def _refuse_repeated(parser: MagicArgumentParser, tokens: list[str]) -> None:
     """Refuse an option that is given twice: argparse would take the last one in silence."""
-    actions = parser._option_string_actions  # noqa: SLF001 - argparse has no public way to ask
+    actions = options_of(parser)
     seen = set()
     for token in tokens:
-        if token == "--":  # noqa: S105 - not a password
+        if token == _END_OF_OPTIONS:
             return
         action = actions.get(token.partition("=")[0])
         if action is None:

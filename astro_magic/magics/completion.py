@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from astro_magic.magics.arguments import Arguments, words
+from astro_magic.magics.arguments import Arguments, options_of, positionals_of, words
 from astro_magic.magics.session import AstroMagics
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class MagicCompletion:
         parser = magic.parser
         before, fragment = _last_word(match["line"])
         tokens = words(before)
-        option = parser._option_string_actions.get(tokens[-1]) if tokens else None  # noqa: SLF001 - no public way
+        option = options_of(parser).get(tokens[-1]) if tokens else None
         if option is not None and option.nargs is None:
             return fragment, _beginning(fragment, option.choices or ())
         if fragment.startswith("-"):
@@ -128,12 +128,8 @@ def _beginning(fragment: str, offered: Any) -> list[str]:
 
 
 def _unused_options(parser: argparse.ArgumentParser, tokens: list[str]) -> list[str]:
-    used = {action.dest for token in tokens if (action := parser._option_string_actions.get(token))}  # noqa: SLF001
-    return [
-        name
-        for name, action in parser._option_string_actions.items()  # noqa: SLF001 - argparse has no public way to ask
-        if name.startswith("--") and action.dest not in used
-    ]
+    used = {action.dest for token in tokens if (action := options_of(parser).get(token))}
+    return [name for name, action in options_of(parser).items() if name.startswith("--") and action.dest not in used]
 
 
 def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argparse.Action | None, Arguments]:
@@ -142,7 +138,7 @@ def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argpa
     given: dict[str, Any] = {"project": None, "action": None}
     skip = ""
     for token in tokens:
-        option = parser._option_string_actions.get(token)  # noqa: SLF001 - argparse has no public way to ask
+        option = options_of(parser).get(token)
         if skip:
             given[skip] = token.strip("\"'")
             skip = ""
@@ -150,7 +146,7 @@ def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argpa
             skip = option.dest if option.nargs is None else ""
         else:
             free.append(token)
-    positional = [action for action in parser._actions if not action.option_strings]  # noqa: SLF001
+    positional = positionals_of(parser)
     for action in positional:
         if action.nargs == "*" or not free:
             return action, Arguments(**given)

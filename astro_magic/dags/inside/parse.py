@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["main"]
 
 
-def main(request: dict[str, Any], emit: object) -> dict[str, Any]:  # noqa: ARG001
+def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
     """Parse ``request["file"]``; gives DAGs, the import error, and what Airflow passes over."""
     os.environ["AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH"] = "50"
     from airflow.dag_processing.dagbag import DagBag
@@ -32,7 +32,7 @@ def main(request: dict[str, Any], emit: object) -> dict[str, Any]:  # noqa: ARG0
         "seconds": seconds,
         "error": error,
         "dags": dags,
-        "skipped": not might_contain_dag(file, True),  # noqa: FBT003
+        "skipped": not might_contain_dag(file, safe_mode=True),
         "warnings": [str(warning) for found in bag.captured_warnings.values() for warning in found],
     }
 

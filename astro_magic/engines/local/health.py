@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from astro_magic.engines.engine import Component, EngineStatus
+from astro_magic.engines.engine import Component, EngineStatus, State
 from astro_magic.engines.local.database import database_file
 from astro_magic.engines.local.environments import LocalEnvironment
 from astro_magic.engines.local.inside.components import IDENTITY_PATH
@@ -98,10 +98,11 @@ def read_status(
         components.append(_component(part, since=since, healthy=healthy))
     starts = [component.since for component in components if component.since is not None]
     states = {component.state for component in components}
-    state = "failed" if "failed" in states else "running" if all(part.healthy for part in components) else "starting"
+    up = all(component.healthy for component in components)
+    state: State = "failed" if "failed" in states else "running" if up else "starting"
     return EngineStatus(
         engine,
-        state,  # type: ignore[arg-type]
+        state,
         now,
         supervisor.airflow_version,
         supervisor.python_version,

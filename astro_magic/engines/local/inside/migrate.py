@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["main"]
 
 
-def main(request: dict[str, Any], emit: object) -> dict[str, Any]:  # noqa: ARG001
+def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
     """Create or upgrade the schema."""
     from airflow.utils import db
 
