@@ -118,16 +118,27 @@ class DagMagics(AstroMagics):
 
 def _import_error(change: Change, parse: ParseResult, environment: Environment) -> DagImportError:
     """Make the error of a cell whose file does not import."""
+    from astro_magic.project.fingerprint import Action
+
     failure = parse.failure
     lines = failure_lines(failure, lines_above=_LINES_ABOVE) if failure is not None else []
     try:
         running = environment.status().running
+        rebuild = environment.pending().action is Action.REBUILD
     except AstroMagicError:
-        running = False
-    kept = " The running Airflow keeps the last version that parsed." if running else ""
+        running = rebuild = False
+    hints = ["The file is saved."]
+    if running:
+        hints.append("The running Airflow keeps the last version that parsed.")
+    if failure is not None and failure.kind == "ModuleNotFoundError":
+        hints.append(
+            "A change of requirements.txt is not applied yet: %astro_restart does it."
+            if rebuild
+            else "If it is a package, %%requirements adds it."
+        )
     return DagImportError(
         "\n".join([f"{written(change)} · import failed in {duration(parse.seconds)}", *lines]),
-        hint=f"The file is saved.{kept}",
+        hint=" ".join(hints),
         detail=failure.traceback.rstrip() if failure is not None and failure.line is None else None,
     )
 

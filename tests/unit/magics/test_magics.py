@@ -235,6 +235,25 @@ def test_dag_that_does_not_import(shell, project, running):
     assert (project.root / "dags/orders.py").exists()
 
 
+@pytest.mark.parametrize(
+    ("waiting", "said"),
+    [
+        (Pending(), "If it is a package, %%requirements adds it."),
+        (
+            Pending((Reason("requirements.txt", "+ duckdb", Action.REBUILD),)),
+            "A change of requirements.txt is not applied yet: %astro_restart does it.",
+        ),
+    ],
+)
+def test_dag_that_lacks_a_package(shell, running, waiting, said):
+    failure = ImportFailure("ModuleNotFoundError", "No module named 'duckdb'", 1, None, None, "import duckdb", "")
+    running.results["parse"] = ParseResult("dags/orders.py", 0.1, failure=failure)
+    running.waiting = waiting
+    with pytest.raises(errors.DagImportError) as raised:
+        shell.cell(f"%%dag orders.py\n{DAG}")
+    assert str(raised.value).endswith(said)
+
+
 def test_dag_without_a_name(shell, running):
     with pytest.raises(UsageError, match="Name the file"):
         shell.cell("%%dag\nx = 1\n")
