@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "Document", "FileChange", "split_lines"]
 
-_CONTEXT_LINES = 3
-
 
 def split_lines(text: str) -> list[str]:
     """Split a text into lines that keep their ends; only a line feed ends one.
@@ -75,8 +73,13 @@ class FileChange:
         """How many lines the change removes."""
         return sum(end - start for _, start, end, _, _ in self._differences())
 
-    def diff(self) -> str:
+    def diff(self, *, context: int = 3) -> str:
         """Give the change as a unified diff, with the values of secrets hidden.
+
+        Parameters
+        ----------
+        context : int, optional
+            How many unchanged lines to give around each change.
 
         Returns
         -------
@@ -91,7 +94,7 @@ class FileChange:
             f"--- {self.name if self.before is not None else '/dev/null'}",
             f"+++ {self.name if self.after is not None else '/dev/null'}",
         ]
-        for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(_CONTEXT_LINES):
+        for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
             _, first_before, _, first_after, _ = group[0]
             _, _, last_before, _, last_after = group[-1]
             output.append(f"@@ -{_range(first_before, last_before)} +{_range(first_after, last_after)} @@")

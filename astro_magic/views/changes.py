@@ -86,7 +86,7 @@ class ChangeView(View):
         blocks: list[Block] = []
         for file in self.change.files:
             blocks.append(self._file_line(file))
-            diff = file.diff()
+            diff = file.diff(context=0)
             if diff:
                 blocks.append(Diff(diff))
         changed = any(file.kind != "unchanged" for file in self.change.files)
