@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -272,7 +272,7 @@ class Environment:
             What it defines, or why it does not import.
         """
         result = self._work(parser.parse_file(self.engine, self.project.dag(str(file)).path), listener)
-        return result.masked(self._mask)
+        return result.masked(self._masking())
 
     def test_dag(
         self, dag_id: str, *, conf: Mapping[str, Any] | None = None, listener: Listener | None = None
@@ -284,7 +284,7 @@ class Environment:
         DagNotFoundError, DagImportError
             When there is no such DAG. A run that fails is a result, not an error.
         """
-        return self._work(testrun.run_dag(self.engine, dag_id, conf=conf), listener).masked(self._mask)
+        return self._work(testrun.run_dag(self.engine, dag_id, conf=conf), listener).masked(self._masking())
 
     def trigger(
         self,
@@ -339,8 +339,10 @@ class Environment:
         named = [value for name, value in self.project.variables().items() if is_secret_name(name)]
         return (*self.engine.secrets(), *named)
 
-    def _mask(self, text: str) -> str:
-        return mask(text, self._secrets())
+    def _masking(self) -> Callable[[str], str]:
+        """Give a function that masks; the secrets are read once for all the texts it is called with."""
+        secrets = self._secrets()
+        return lambda text: mask(text, secrets)
 
     def _work(self, operation: Operation[T], listener: Listener | None) -> T:
         """Drive an operation; no secret gets into its events or its error."""
