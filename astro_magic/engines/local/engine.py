@@ -87,11 +87,23 @@ class LocalEngine(Engine):
 
     def status(self) -> EngineStatus:
         """Read what runs now."""
+        return self._look(measured=True)
+
+    def _look(self, *, measured: bool) -> EngineStatus:
+        """Read what runs now; what it uses only when asked, since that costs more than all the rest."""
         environment = current_environment(self.project)
         supervisor = supervision.find_supervisor(self._record)
         secret = self._secret() if supervisor is not None else ""
         login = settings.login_words(self.project)
-        return read_status(self.name, environment, supervisor, secret=secret, standalone=self._standalone, login=login)
+        return read_status(
+            self.name,
+            environment,
+            supervisor,
+            secret=secret,
+            standalone=self._standalone,
+            login=login,
+            measured=measured,
+        )
 
     def api(self) -> ApiAccess:
         """Give access to the running Airflow's REST API."""
@@ -139,7 +151,7 @@ class LocalEngine(Engine):
         """Prepare, start, and wait until every component is healthy."""
         self._require_possible()
         with self._lock("starting Airflow"):
-            present = self.status()
+            present = self._look(measured=False)
             if present.state == "running":
                 return present
             environment, _ = yield from prepare_environment(self.project)
@@ -230,7 +242,7 @@ class LocalEngine(Engine):
             yield from self._prepare_database(supervisor)
             supervisor.ask({"do": "start"})
             (self._state / "port").write_text(str(supervisor.port), encoding="utf-8")
-            yield from await_health(self.status, supervisor, options.timeout, self._logs)
+            yield from await_health(lambda: self._look(measured=False), supervisor, options.timeout, self._logs)
             finished = True
         finally:
             # An interrupted or failed start leaves nothing half started behind.

@@ -73,6 +73,7 @@ def read_status(
     secret: str,
     standalone: Path,
     login: str,
+    measured: bool,
 ) -> EngineStatus:
     """Put together what runs now: the supervisor's word, the heartbeats, and the API's proof."""
     now = datetime.now(UTC)
@@ -95,7 +96,7 @@ def read_status(
             healthy = beat is not None and since is not None and beat > since and now - beat < _STALE
         elif part["state"] == "running":
             healthy = api_is_ours(supervisor.port, supervisor.identity(secret))
-        components.append(_component(part, since=since, healthy=healthy))
+        components.append(_component(part, since=since, healthy=healthy, measured=measured))
     starts = [component.since for component in components if component.since is not None]
     states = {component.state for component in components}
     up = all(component.healthy for component in components)
@@ -113,9 +114,9 @@ def read_status(
     )
 
 
-def _component(part: dict[str, Any], *, since: datetime | None, healthy: bool | None) -> Component:
+def _component(part: dict[str, Any], *, since: datetime | None, healthy: bool | None, measured: bool) -> Component:
     cpu = memory = None
-    if part["pid"]:
+    if part["pid"] and measured:
         cpu, memory = _usage(part["pid"])
     return Component(
         name=part["name"],
