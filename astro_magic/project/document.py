@@ -7,150 +7,19 @@ a `Change` when each of its files still is what was read.
 from __future__ import annotations
 
 import codecs
-import difflib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from astro_magic.errors import InvalidContentError
-from astro_magic.project.masking import mask_lines
+from astro_magic.errors import FileConflictError, InvalidContentError
+from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines, split_lines
 from astro_magic.system import files
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project
 
 __all__ = ["Change", "Document", "FileChange", "split_lines"]
-
-
-def split_lines(text: str) -> list[str]:
-    """Split a text into lines that keep their ends; only a line feed ends one.
-
-    `str.splitlines` would also split at characters that are content in these files, such as a form feed.
-    """
-    lines = text.split("\n")
-    ended = [line + "\n" for line in lines[:-1]]
-    return [*ended, lines[-1]] if lines[-1] else ended
-
-
-@dataclass(frozen=True)
-class FileChange:
-    """What a file contains before and after a change.
-
-    Attributes
-    ----------
-    path : Path
-        The file on disk.
-    name : str
-        The file as a POSIX path relative to the project.
-    before : bytes or None
-        Its content as it was read; None when it did not exist.
-    after : bytes or None
-        Its content after the change; None when it will not exist.
-    """
-
-    path: Path
-    name: str
-    before: bytes | None = field(repr=False)
-    after: bytes | None = field(repr=False)
-
-    @property
-    def kind(self) -> Literal["created", "changed", "removed", "unchanged"]:
-        """What happens to the file."""
-        if self.before == self.after:
-            return "unchanged"
-        if self.before is None:
-            return "created"
-        return "removed" if self.after is None else "changed"
-
-    @property
-    def added(self) -> int:
-        """How many lines the change adds; a changed line counts as one added and one removed."""
-        return sum(end - start for _, _, _, start, end in self._differences())
-
-    @property
-    def removed(self) -> int:
-        """How many lines the change removes."""
-        return sum(end - start for _, start, end, _, _ in self._differences())
-
-    def diff(self, *, context: int = 3) -> str:
-        """Give the change as a unified diff, with the values of secrets hidden.
-
-        Parameters
-        ----------
-        context : int, optional
-            How many unchanged lines to give around each change.
-
-        Returns
-        -------
-        str
-            Empty when nothing changes. A line whose only change is a hidden value shows up as removed and added.
-        """
-        if self.kind == "unchanged":
-            return ""
-        before, after = self._lines(self.before), self._lines(self.after)
-        shown_before, shown_after = self._shown(before), self._shown(after)
-        output = [
-            f"--- {self.name if self.before is not None else '/dev/null'}",
-            f"+++ {self.name if self.after is not None else '/dev/null'}",
-        ]
-        for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
-            _, first_before, _, first_after, _ = group[0]
-            _, _, last_before, _, last_after = group[-1]
-            output.append(f"@@ -{_range(first_before, last_before)} +{_range(first_after, last_after)} @@")
-            for tag, before_start, before_end, after_start, after_end in group:
-                if tag == "equal":
-                    output += [f" {line}" for line in shown_before[before_start:before_end]]
-                    continue
-                output += [f"-{line}" for line in shown_before[before_start:before_end]]
-                output += [f"+{line}" for line in shown_after[after_start:after_end]]
-        return "\n".join(output) + "\n"
-
-    def _differences(self) -> Iterator[tuple[str, int, int, int, int]]:
-        matcher = difflib.SequenceMatcher(None, self._lines(self.before), self._lines(self.after), autojunk=False)
-        return (opcode for opcode in matcher.get_opcodes() if opcode[0] != "equal")
-
-    def _shown(self, lines: Sequence[str]) -> list[str]:
-        return mask_lines(self.name, [line.rstrip("\r\n") for line in lines])
-
-    @staticmethod
-    def _lines(content: bytes | None) -> list[str]:
-        return split_lines((content or b"").decode("utf-8", errors="replace"))
-
-
-def _range(start: int, end: int) -> str:
-    """Give a range of lines as unified diffs count them."""
-    length = end - start
-    first = start + 1 if length else start
-    return str(first) if length == 1 else f"{first},{length}"
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change to files of a project: planned, or applied.
-
-    Attributes
-    ----------
-    title : str
-        What the change is, in a few words.
-    files : tuple of FileChange
-        The files that it is about.
-    applied : bool
-        Whether it was written to disk.
-    """
-
-    title: str
-    files: tuple[FileChange, ...]
-    applied: bool = False
-
-    @property
-    def changed(self) -> bool:
-        """Whether any file differs after the change."""
-        return any(file.kind != "unchanged" for file in self.files)
-
-    def diff(self) -> str:
-        """Give the diffs of all files one after the other, with the values of secrets hidden."""
-        return "".join(file.diff() for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -273,6 +142,45 @@ class Document:
             As `plan_write` and `Project.apply`.
         """
         return self.project.apply(Change(f"write {self.name}", (self.plan_write(text),)), dry_run=dry_run)
+
+    def plan_rewrite(self, text: str, *, edited: Literal["refuse", "merge", "overwrite"] = "refuse") -> FileChange:
+        """Plan that the file contains a text, and mind edits that were made elsewhere in the meantime.
+
+        A notebook cell that holds a whole file writes the same text again when it is run again. What an editor, git or
+        another tool made of the file since it was last written from here would then be lost.
+
+        Parameters
+        ----------
+        text : str
+            The new content, as for `plan_write`.
+        edited : {"refuse", "merge", "overwrite"}, optional
+            What to do when the file was edited elsewhere: refuse, keep that edit where it does not touch those of the
+            new text, or give it up.
+
+        Returns
+        -------
+        FileChange
+            Unchanged when the file has this text already.
+
+        Raises
+        ------
+        FileConflictError
+            When the file was edited elsewhere, and the edits are not to be, or cannot be, brought together.
+        ProjectError
+            As `plan_write`.
+        """
+        planned = self.plan_write(text)
+        base = self.project.last_written(self.name) if planned.kind == "changed" and edited != "overwrite" else None
+        if base is None or base == planned.before:
+            return planned
+        merged = merge_contents(base, planned.after, planned.before)
+        if edited == "merge" and merged is not None:
+            return self._change(planned.before, merged)
+        offered = "--merge keeps both edits, which do not touch, and " if merged is not None else ""
+        raise FileConflictError(
+            f"{self.name} was edited elsewhere since it was last written from here{named_lines(base, planned.before)}.",
+            hint=f"{offered}--overwrite writes the cell as it is.",
+        )
 
     def _content(self, data: bytes | None) -> _Content:
         data = data or b""

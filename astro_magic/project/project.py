@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from astro_magic.errors import (
-    FileAccessError,
-    FileConflictError,
-    InvalidContentError,
-    InvalidPathError,
-    NothingToUndoError,
-)
+from astro_magic.errors import InvalidContentError, InvalidPathError
+from astro_magic.project.changes import Change
 from astro_magic.project.config import Config
-from astro_magic.project.document import Change, Document, FileChange
+from astro_magic.project.document import Document
 from astro_magic.project.dotenv import Dotenv
+from astro_magic.project.journal import Journal
 from astro_magic.project.location import (
     absolute,
-    check_relative,
     find_root,
     is_home,
     project_file_name,
     unique_project_name,
 )
-from astro_magic.project.masking import is_environment_file
 from astro_magic.project.requirements import Requirements
 from astro_magic.project.runtime import Runtime
 from astro_magic.project.scaffold import write_scaffold
-from astro_magic.system import files, locks
-from astro_magic.system.history import History, HistoryEntry, HistoryFile, digest
+from astro_magic.system import files
+from astro_magic.system.history import HistoryEntry
 
 __all__ = ["Creation", "Project"]
-
-_LOCK_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -261,122 +252,77 @@ class Project:
         ProjectBusyError
             When another process is writing and does not finish.
         """
-        pending = [file for file in change.files if file.kind != "unchanged"]
-        if dry_run or not pending:
-            return change
-        with self._hold(change.title):
-            for file in pending:
-                if _read(file.path) != file.before:
-                    raise FileConflictError(
-                        f"{file.name} changed after it was read, so the change was not written.",
-                        hint="Run the cell again: it then works on what the file contains now.",
-                    )
-            history = self._history
-            # Recorded first: a crash in the middle then leaves a change that can be taken back.
-            recorded = tuple(HistoryFile(file.name, file.before, digest(file.after)) for file in pending)
-            history.record(HistoryEntry(change.title, recorded))
-            _write_all(pending, on_rollback=history.pop)
-        return replace(change, applied=True)
+        return change if dry_run else self._journal.apply(change)
 
-    def undo(self, *, dry_run: bool = False) -> Change:
-        """Take the last change back.
+    def edit(self, plan: Callable[[], Change], *, dry_run: bool = False) -> Change:
+        """Plan a change and write it, with no other process of ours in between.
 
         Parameters
         ----------
+        plan : callable
+            Gives the change; it reads the files it is about.
+        dry_run : bool, optional
+            Write nothing.
+
+        Raises
+        ------
+        ProjectError
+            What the plan raises, and as `apply`.
+        """
+        if dry_run:
+            return plan()
+        with self._journal.hold("edit"):
+            return self.apply(plan())
+
+    def undo(self, steps: int = 1, *, merge: bool = False, dry_run: bool = False) -> Change:
+        """Take the last changes back.
+
+        Parameters
+        ----------
+        steps : int, optional
+            How many of them.
+        merge : bool, optional
+            Where a file was edited since, keep that edit, if it does not touch what is taken back.
         dry_run : bool, optional
             Only tell what would be taken back.
 
         Returns
         -------
         Change
-            What taking it back changes.
+            What taking them back changes.
 
         Raises
         ------
         NothingToUndoError
-            When no change is left that could be taken back.
+            When there are not that many changes that could be taken back; none of them is then.
         FileConflictError
-            When a file of the last change was changed since.
+            When a file was changed since. It says whether `merge` would help.
         FileAccessError
             When a file cannot be written; those written before are then set back.
         ProjectBusyError
             When another process is writing and does not finish.
         """
-        if not self._history.folder.is_dir():
-            raise self._nothing_to_undo()
-        with self._hold("undo"):
-            history = self._history
-            for entry in history.entries():
-                pending = self._reversed(entry)
-                change = Change(f"undo: {entry.title}", tuple(pending))
-                if dry_run and pending:
-                    return change
-                if pending:
-                    _write_all(pending)
-                if not dry_run:
-                    history.pop()
-                if pending:
-                    return replace(change, applied=True)
-        raise self._nothing_to_undo()
+        return self._journal.undo(steps, merge=merge, dry_run=dry_run)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """Give the changes that can be taken back, newest first. Their number is limited."""
+        return self._journal.entries()
+
+    def last_written(self, name: str) -> bytes | None:
+        """Give what the newest change that is kept made of a file.
+
+        Parameters
+        ----------
+        name : str
+            The file, as a POSIX path relative to the project.
+
+        Returns
+        -------
+        bytes or None
+            None when no change to it is kept, or when that change removed it.
+        """
+        return self._journal.last_written(name)
 
     @property
-    def _history(self) -> History:
-        return History(self.state_dir / "history")
-
-    def _hold(self, purpose: str) -> AbstractContextManager[None]:
-        return locks.hold(self.make_state_dir() / "files.lock", purpose=purpose, timeout=_LOCK_SECONDS)
-
-    def _reversed(self, entry: HistoryEntry) -> list[FileChange]:
-        """Plan to take an entry back. A file that already is as before (by a crash, or by hand) is left out."""
-        pending = []
-        for file in entry.files:
-            path = self.root / check_relative(file.name)
-            current = _read(path)
-            if current == file.before:
-                continue
-            if digest(current) != file.after:
-                raise FileConflictError(
-                    f"{file.name} changed since {entry.title!r}, so that change cannot be taken back.",
-                    hint="Edit the file by hand, or save your version elsewhere and restore the file first.",
-                )
-            pending.append(FileChange(path=path, name=file.name, before=current, after=file.before))
-        return pending
-
-    @staticmethod
-    def _nothing_to_undo() -> NothingToUndoError:
-        return NothingToUndoError(
-            "There is no change of this project to take back.",
-            hint="Changes made with magics are kept here; those made in an editor are not.",
-        )
-
-
-def _read(path: Path) -> bytes | None:
-    return files.read_bytes(path) if path.exists() else None
-
-
-def _write(path: Path, name: str, content: bytes | None) -> None:
-    if content is None:
-        files.remove(path)
-    else:
-        files.make_folder(path.parent)
-        files.write_atomic(path, content, mode=0o600 if is_environment_file(name) else None)
-
-
-def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], object] | None = None) -> None:
-    """Write all files or none: when one fails, those before it are set back."""
-    done: list[FileChange] = []
-    try:
-        for change in changes:
-            done.append(change)
-            _write(change.path, change.name, change.after)
-    except BaseException as error:
-        for change in reversed(done):
-            try:
-                if _read(change.path) != change.before:
-                    _write(change.path, change.name, change.before)
-            except FileAccessError as failure:
-                error.add_note(f"{change.name} could not be set back: {failure.message}")
-                raise error from None
-        if on_rollback is not None:
-            on_rollback()
-        raise
+    def _journal(self) -> Journal:
+        return Journal(self.root, self.state_dir, self.make_state_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -122,7 +123,7 @@ def parse(lines: Sequence[str]) -> list[RequirementLine]:
         # As in pip, a comment line ends a continued line.
         while end + 1 < len(lines) and lines[end].endswith("\\") and not _is_comment(lines[end]):
             end += 1
-        found.append(_read(lines[start : end + 1], start + 1))
+        found.append(_numbered(_read(tuple(lines[start : end + 1])), start + 1))
         start = end + 1
     return found
 
@@ -159,7 +160,17 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith("#")
 
 
-def _read(physical: Sequence[str], number: int) -> RequirementLine:
+def _numbered(entry: RequirementLine, line: int) -> RequirementLine:
+    """Give an entry the number of its line; `dataclasses.replace` takes several times as long."""
+    numbered = object.__new__(RequirementLine)
+    numbered.__dict__.update(entry.__dict__)
+    numbered.__dict__["line"] = line
+    return numbered
+
+
+@functools.lru_cache(maxsize=8192)
+def _read(physical: tuple[str, ...]) -> RequirementLine:
+    """Read the lines of one entry. The same lines are read at each look at a file, so what was read is kept."""
     raw = "\n".join(physical)
     # Joined as pip does: a comment line keeps a blank before it, so that it is seen as a comment.
     joined = "".join(f" {line}" if _is_comment(line) else line.rstrip("\\") for line in physical[:-1])
@@ -168,7 +179,7 @@ def _read(physical: Sequence[str], number: int) -> RequirementLine:
     match = _COMMENT.search(joined)
     comment = match[0] if match else ""
     text = joined[: match.start()].strip() if match else joined.strip()
-    entry = RequirementLine(kind="blank", line=number, length=len(physical), raw=raw, text=text, comment=comment)
+    entry = RequirementLine(kind="blank", line=0, length=len(physical), raw=raw, text=text, comment=comment)
     if not text:
         return replace(entry, kind="comment" if comment else "blank")
     if text.startswith("-"):

@@ -118,7 +118,7 @@ class Requirements(Document):
         return Change(f"remove from {self.name}", (self._plan_lines(before, content, lines),))
 
     def add(self, *lines: str, dry_run: bool = False) -> Change:
-        """Bring lines into the file: `plan_merge` and `Project.apply` in one.
+        """Bring lines into the file: `plan_merge` and `Project.edit` in one.
 
         Parameters
         ----------
@@ -130,12 +130,12 @@ class Requirements(Document):
         Raises
         ------
         ProjectError
-            As `plan_merge` and `Project.apply`.
+            As `plan_merge` and `Project.edit`.
         """
-        return self.project.apply(self.plan_merge("\n".join(lines)), dry_run=dry_run)
+        return self.project.edit(lambda: self.plan_merge("\n".join(lines)), dry_run=dry_run)
 
     def remove(self, *names: str, dry_run: bool = False) -> Change:
-        """Remove the lines that name the packages: `plan_remove` and `Project.apply` in one.
+        """Remove the lines that name the packages: `plan_remove` and `Project.edit` in one.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ class Requirements(Document):
         Raises
         ------
         ProjectError
-            As `plan_remove` and `Project.apply`.
+            As `plan_remove` and `Project.edit`.
         """
-        return self.project.apply(self.plan_remove(*names), dry_run=dry_run)
+        return self.project.edit(lambda: self.plan_remove(*names), dry_run=dry_run)
 
 
 class _Block:

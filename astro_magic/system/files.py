@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from astro_magic.errors import FileAccessError
 
-__all__ = ["guard", "make_folder", "read_bytes", "remove", "write_atomic"]
+__all__ = ["guard", "make_folder", "read_bytes", "remove", "remove_leftovers", "write_atomic"]
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.EACCES: ("no permission", "Check who owns the file and its folder, and their permissions."),
@@ -24,6 +26,8 @@ _CAUSES: dict[int, tuple[str, str]] = {
     errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter name."),
     errno.ELOOP: ("its symbolic links form a loop", "Check where the link points."),
 }
+#: How file systems say that they cannot rename a file over this one.
+_NO_RENAME = {errno.EBUSY, errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, getattr(errno, "ENOTSUP", errno.EOPNOTSUPP)}
 if hasattr(errno, "EDQUOT"):
     _CAUSES[errno.EDQUOT] = ("the disk quota is used up", "Make room on the disk, then run this again.")
 
@@ -77,10 +81,15 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
     """Write a whole file so that a reader sees either the old content or the new one, even after a crash.
 
-    A symbolic link stays one: the file that it points to is replaced. An existing file keeps its permissions.
+    A symbolic link stays one: the file that it points to is replaced. An existing file keeps its permissions, and its
+    owner where that can be kept.
+
+    A few places cannot replace a file by renaming another one: a file that is mounted by itself into a container, some
+    network file systems. There the file is written in place. A crash in the middle of that leaves the whole new
+    content beside it, in the temporary file.
 
     Parameters
     ----------
@@ -90,6 +99,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         The new content.
     mode : int, optional
         The permissions of a file that does not exist yet, such as ``0o600``. Default: what the umask leaves.
+    durable : bool, optional
+        Wait until the content is on the disk, so that it is still there after the power fails.
 
     Raises
     ------
@@ -100,7 +111,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         target = Path(os.path.realpath(path))
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        existing = _permissions(target)
+        existing = _status(target)
         temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         # Created with the final permissions where it is new, and private where they are set only afterwards.
@@ -108,28 +119,51 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         descriptor = os.open(temporary, flags, creation_mode)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+                _put(stream, data, durable=durable)
             if existing is not None:
-                temporary.chmod(existing)
+                _take_after(temporary, existing)
             elif mode is not None:
                 temporary.chmod(mode)
-            # The full call, not Path.replace: the tests make exactly this step fail.
-            os.replace(temporary, target)
+            _replace(temporary, target, data, durable=durable)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(target.parent)
+        if durable:
+            _sync_folder(target.parent)
 
 
-def remove(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
+    """Remove what a process that was killed while it wrote a file left beside it.
+
+    Call it only where no other process can be writing the file: with the lock held that all its writers take.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which need not exist.
+
+    Raises
+    ------
+    FileAccessError
+        When the folder cannot be read, or something in it cannot be removed.
+    """
+    target = Path(os.path.realpath(path))
+    leftover = re.compile(rf"\.{re.escape(target.name[:80])}\.[0-9a-f]{{12}}\.tmp")
+    with guard(target.parent, "clean up"), contextlib.suppress(FileNotFoundError):
+        for other in target.parent.iterdir():
+            if leftover.fullmatch(other.name):
+                other.unlink(missing_ok=True)
+
+
+def remove(path: Path, *, durable: bool = True) -> None:
     """Remove a file; one that does not exist is no error.
 
     Parameters
     ----------
     path : Path
         The file. A symbolic link is removed itself, not what it points to.
+    durable : bool, optional
+        Wait until the disk knows it.
 
     Raises
     ------
@@ -140,7 +174,8 @@ def remove(path: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
 
 def make_folder(path: Path, *, mode: int = 0o777) -> None:
@@ -169,11 +204,47 @@ def make_folder(path: Path, *, mode: int = 0o777) -> None:
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
 
 
-def _permissions(path: Path) -> int | None:
+def _put(stream: BinaryIO, data: bytes, *, durable: bool) -> None:
+    stream.write(data)
+    stream.truncate()
+    stream.flush()
+    if durable:
+        os.fsync(stream.fileno())
+
+
+def _replace(temporary: Path, target: Path, data: bytes, *, durable: bool) -> None:
+    """Give a written file its name; where that cannot be done, write the content in place."""
     try:
-        return path.stat().st_mode & 0o7777
+        # The full call, not Path.replace: the tests make exactly this step fail.
+        os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_RENAME or not target.exists():
+            raise
+        before = target.read_bytes()
+        with target.open("r+b") as stream:
+            try:
+                _put(stream, data, durable=durable)
+            except BaseException:
+                stream.seek(0)
+                _put(stream, before, durable=durable)
+                raise
+        temporary.unlink()
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
     except FileNotFoundError:
         return None
+
+
+def _take_after(path: Path, existing: os.stat_result) -> None:
+    """Give a file the permissions of another, and its owner where this process may."""
+    if hasattr(os, "chown") and (existing.st_uid, existing.st_gid) != (os.geteuid(), os.getegid()):
+        with contextlib.suppress(OSError):
+            os.chown(path, existing.st_uid, existing.st_gid)
+    # Last, since a change of the owner takes some of them away.
+    path.chmod(existing.st_mode & 0o7777)
 
 
 def _sync_folder(folder: Path) -> None:

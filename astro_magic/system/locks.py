@@ -22,7 +22,7 @@ from astro_magic.system import files
 
 __all__ = ["hold"]
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.005
 
 
 class _Held(threading.local):
@@ -73,13 +73,13 @@ def hold(path: Path, *, purpose: str, timeout: float) -> Iterator[None]:
     card = _card(path)
     try:
         with contextlib.suppress(FileAccessError):
-            files.write_atomic(card, _introduce(purpose), mode=0o600)
+            files.write_atomic(card, _introduce(purpose), mode=0o600, durable=False)
         yield
     finally:
         _held.keys.discard(key)
         # Removed before the lock is given back: afterwards it could be the card of the next holder.
         with contextlib.suppress(FileAccessError):
-            files.remove(card)
+            files.remove(card, durable=False)
         lock.release()
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_magic.errors import InvalidContentError
-from astro_magic.project.document import FileChange, split_lines
+from astro_magic.errors import FileConflictError, InvalidContentError
+from astro_magic.project.document import Change, FileChange, split_lines
 from astro_magic.system.secrets import mask_credentials
 
 
@@ -56,6 +56,41 @@ def test_what_is_no_text_is_refused_by_name(project, data, words):
 def test_text_that_cannot_be_written_is_refused(project, text):
     with pytest.raises(InvalidContentError):
         project.file("include/a.txt").plan_write(text)
+
+
+def test_a_cell_that_is_run_again_does_not_undo_an_edit_made_elsewhere(project):
+    document = project.file("include/query.sql")
+    document.write("".join(f"line {number}\n" for number in range(9)))
+    document.path.write_text(document.text().replace("line 7", "line seven"))
+    cell = "".join(f"line {number}\n" for number in range(9)).replace("line 1", "line one")
+    with pytest.raises(FileConflictError, match=r"edited elsewhere .*\(line 8\)") as caught:
+        document.plan_rewrite(cell)
+    assert "--merge" in caught.value.hint
+    merged = document.plan_rewrite(cell, edited="merge").after.decode()
+    assert "line one" in merged
+    assert "line seven" in merged
+    assert "line seven" not in document.plan_rewrite(cell, edited="overwrite").after.decode()
+
+
+def test_edits_that_touch_are_not_merged(project):
+    document = project.file("include/query.sql")
+    document.write("select 1\n")
+    document.path.write_text("select 2\n")
+    with pytest.raises(FileConflictError) as caught:
+        document.plan_rewrite("select 3\n", edited="merge")
+    assert "--merge" not in caught.value.hint
+    assert "--overwrite" in caught.value.hint
+
+
+def test_a_cell_may_rewrite_what_was_written_from_here_or_never(project):
+    document = project.file("include/query.sql")
+    document.path.parent.mkdir(exist_ok=True)
+    document.path.write_text("made in an editor\n")
+    project.apply(Change("write", (document.plan_rewrite("one\n"),)))
+    project.apply(Change("write", (document.plan_rewrite("two\n"),)))
+    project.undo()
+    assert document.plan_rewrite("three\n").after == b"three\n"
+    assert document.plan_rewrite("one\n").kind == "unchanged"
 
 
 def test_kinds_and_counts():

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -217,7 +219,7 @@ def test_undo_refuses_a_file_that_changed_since(project):
 def test_undo_after_a_crash_between_recording_and_writing(project, monkeypatch):
     document = project.file("include/a.txt")
     document.write("one")
-    monkeypatch.setattr("astro_magic.project.project._write_all", lambda *_, **__: None)
+    monkeypatch.setattr("astro_magic.project.journal._write_all", lambda *_, **__: None)
     document.write("two")
     monkeypatch.undo()
     assert project.undo().files[0].kind == "removed"
@@ -225,11 +227,83 @@ def test_undo_after_a_crash_between_recording_and_writing(project, monkeypatch):
 
 def test_undo_does_not_follow_a_planted_journal_out_of_the_project(project, tmp_path):
     project.file("include/a.txt").write("one")
-    planted = project.state_dir / "history" / "00000009.json"
-    planted.write_text('{"title": "x", "files": [{"name": "../stolen", "before": "eJwDAAAAAAE=", "after": null}]}')
+    planted = project.state_dir / "history" / "00000009.entry"
+    file = {"name": "../stolen", "before": 1, "after": None}
+    header = json.dumps({"title": "x", "at": "2026-11-20T10:00:00+00:00", "files": [file]})
+    planted.write_text(f"{header}\neJwDAAAAAAE=\n")
     with pytest.raises(InvalidPathError):
         project.undo()
     assert not (tmp_path / "stolen").exists()
+
+
+def test_undo_takes_several_steps_back_at_once(project):
+    document = project.file("include/a.txt")
+    other = project.file("include/b.txt")
+    for number in range(4):
+        document.write(f"version {number}\n")
+    other.write("other")
+    planned = project.undo(3, dry_run=True)
+    assert {file.name: file.after for file in planned.files} == {
+        "include/a.txt": b"version 1\n",
+        "include/b.txt": None,
+    }
+    assert document.text() == "version 3\n"
+    assert project.undo(3).applied
+    assert document.text() == "version 1\n"
+    assert not other.path.exists()
+    assert [entry.title for entry in project.history()] == ["write include/a.txt"] * 2
+
+
+def test_undo_of_more_steps_than_there_are_takes_none(project):
+    document = project.file("include/a.txt")
+    document.write("one")
+    with pytest.raises(NothingToUndoError, match="Only 1 change"):
+        project.undo(2)
+    assert document.text() == "one\n"
+
+
+def test_undo_names_the_lines_that_were_edited_since_and_can_keep_them(project):
+    document = project.file("include/a.txt")
+    document.write("".join(f"{number}\n" for number in range(9)))
+    document.write("".join(f"{number}\n" for number in (0, "one", *range(2, 9))))
+    document.path.write_text(document.path.read_text().replace("7", "seven"))
+    with pytest.raises(FileConflictError, match=r"\(line 8\)") as caught:
+        project.undo()
+    assert "--merge" in caught.value.hint
+    project.undo(merge=True)
+    assert document.text().split() == ["0", "1", "2", "3", "4", "5", "6", "seven", "8"]
+
+
+def test_undo_does_not_merge_edits_that_touch(project):
+    document = project.file("include/a.txt")
+    document.write("1\n2\n3\n")
+    document.write("1\ntwo\n3\n")
+    document.path.write_text("1\nzwei\n3\n")
+    with pytest.raises(FileConflictError, match="touch") as caught:
+        project.undo(merge=True)
+    assert "--merge" not in caught.value.hint
+    assert document.text() == "1\nzwei\n3\n"
+
+
+def test_a_change_cleans_up_after_a_writer_that_was_killed(project):
+    document = project.file("include/a.txt")
+    document.write("one")
+    leftovers = [document.path.with_name(name) for name in (".a.txt.0123456789ab.tmp", ".b.txt.0123456789ab.tmp")]
+    for leftover in leftovers:
+        leftover.write_text("half")
+    document.write("two")
+    assert [leftover.exists() for leftover in leftovers] == [False, True]
+
+
+def test_an_edit_is_planned_with_the_lock_held(project):
+    def plan():
+        with pytest.raises(ProjectBusyError), ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: locks.hold(lock, purpose="other", timeout=0).__enter__()).result()
+        return Change("edit", (project.file("include/a.txt").plan_write("one"),))
+
+    lock = project.make_state_dir() / "files.lock"
+    assert project.edit(plan).applied
+    assert not project.edit(plan, dry_run=False).changed
 
 
 def test_nothing_to_undo_makes_no_state(project):
@@ -244,7 +318,7 @@ def test_another_writer_is_named(project, monkeypatch):
         "with locks.hold(Path(sys.argv[1]), purpose='their write', timeout=5):\n"
         "    print(flush=True); sys.stdin.readline()"
     )
-    monkeypatch.setattr("astro_magic.project.project._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("astro_magic.project.journal._LOCK_SECONDS", 0.1)
     command = [sys.executable, "-c", holder, str(project.make_state_dir() / "files.lock")]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as process:

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime
 
 import pytest
 
 from astro_magic.errors import FileAccessError
-from astro_magic.system.history import History, HistoryEntry, HistoryFile, digest
+from astro_magic.system.history import History, HistoryEntry, HistoryFile
 
 
 def entry(title, before=b"old"):
-    return HistoryEntry(title, (HistoryFile("a.txt", before, digest(b"new")),))
+    return HistoryEntry(title, (HistoryFile("a.txt", before, b"new"),), datetime(2026, 11, 20, 10, 42, tzinfo=UTC))
 
 
 def test_gives_back_what_was_recorded(tmp_path):
@@ -47,10 +48,20 @@ def test_is_bounded_in_number_and_size(tmp_path):
 def test_a_broken_entry_is_passed_over(tmp_path):
     history = History(tmp_path)
     history.record(entry("one"))
-    (tmp_path / "00000002.json").write_text('{"title": ')
+    (tmp_path / "00000002.entry").write_text('{"title": ')
     assert history.last() == entry("one")
     assert history.pop() == entry("one")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_knows_what_a_file_last_contained(tmp_path):
+    history = History(tmp_path)
+    assert history.last_content("a.txt") is None
+    history.record(HistoryEntry("one", (HistoryFile("a.txt", None, b"1"), HistoryFile("b.txt", b"", b"2"))))
+    history.record(HistoryEntry("two", (HistoryFile("b.txt", b"2", None),)))
+    (tmp_path / "00000003.entry").write_text("[")
+    assert history.last_content("a.txt") == b"1"
+    assert history.last_content("b.txt") is None
 
 
 def test_a_failed_write_adds_no_entry(tmp_path, monkeypatch):

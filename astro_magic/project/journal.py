@@ -1,0 +1,181 @@
+"""Writing changes to a project's files, and taking them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from astro_magic.errors import FileAccessError, FileConflictError, NothingToUndoError
+from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines
+from astro_magic.project.location import check_relative
+from astro_magic.project.masking import is_environment_file
+from astro_magic.system import files, locks
+from astro_magic.system.history import History, HistoryEntry, HistoryFile
+
+__all__ = ["Journal"]
+
+_LOCK_SECONDS = 10.0
+
+
+class Journal:
+    """The changes that were made to the files of one project.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    folder : Path
+        Where the lock and the history are kept.
+    make_folder : callable
+        Makes that folder; called before something is written there.
+    """
+
+    def __init__(self, root: Path, folder: Path, make_folder: Callable[[], object]) -> None:
+        self._root = root
+        self._folder = folder
+        self._make_folder = make_folder
+        self._history = History(folder / "history")
+
+    def hold(self, purpose: str) -> AbstractContextManager[None]:
+        """Keep other processes of ours from writing the project's files.
+
+        Raises
+        ------
+        ProjectBusyError
+            When another process is writing and does not finish.
+        FileAccessError
+            When the lock file cannot be made.
+        """
+        self._make_folder()
+        return locks.hold(self._folder / "files.lock", purpose=purpose, timeout=_LOCK_SECONDS)
+
+    def apply(self, change: Change) -> Change:
+        """Write a planned change: all of its files, or none. See `Project.apply`."""
+        pending = [file for file in change.files if file.kind != "unchanged"]
+        if not pending:
+            return change
+        with self.hold(change.title):
+            for file in pending:
+                current = _read(file.path)
+                if current != file.before:
+                    raise FileConflictError(
+                        f"{file.name} changed after it was read{named_lines(file.before, current)}, "
+                        "so the change was not written.",
+                        hint="Run the cell again: it then works on what the file contains now.",
+                    )
+            # Recorded first: a crash in the middle then leaves a change that can be taken back.
+            recorded = tuple(HistoryFile(file.name, file.before, file.after) for file in pending)
+            self._history.record(HistoryEntry(change.title, recorded))
+            _write_all(pending, on_rollback=self._history.pop)
+        return replace(change, applied=True)
+
+    def undo(self, steps: int, *, merge: bool, dry_run: bool) -> Change:
+        """Take the last changes back. See `Project.undo`."""
+        if not self._history.folder.is_dir():
+            raise _too_few(0)
+        with self.hold("undo"):
+            titles: list[str] = []
+            state: dict[str, bytes | None] = {}
+            before: dict[str, bytes | None] = {}
+            passed = 0
+            for entry in self._history.entries():
+                if len(titles) == steps:
+                    break
+                passed += 1
+                changed = False
+                for file in entry.files:
+                    if file.name not in state:
+                        state[file.name] = before[file.name] = _read(self._root / check_relative(file.name))
+                    reverted = _reverted(entry, file, state[file.name], merge=merge)
+                    changed |= reverted != state[file.name]
+                    state[file.name] = reverted
+                # An entry whose files are as before (by a crash, or by hand) is no step.
+                if changed:
+                    titles.append(entry.title)
+            if len(titles) < steps:
+                raise _too_few(len(titles))
+            pending = tuple(
+                FileChange(path=self._root / name, name=name, before=before[name], after=after)
+                for name, after in state.items()
+                if after != before[name]
+            )
+            change = Change(f"undo: {'; '.join(titles)}", pending)
+            if dry_run:
+                return change
+            _write_all(pending)
+            for _ in range(passed):
+                self._history.pop()
+        return replace(change, applied=True)
+
+    def entries(self) -> tuple[HistoryEntry, ...]:
+        """Give the changes that can be taken back, newest first."""
+        return tuple(self._history.entries())
+
+    def last_written(self, name: str) -> bytes | None:
+        """Give what the newest change that is kept made of a file; None when there is none, or it removed the file."""
+        return self._history.last_content(name)
+
+
+def _reverted(entry: HistoryEntry, file: HistoryFile, current: bytes | None, *, merge: bool) -> bytes | None:
+    """Give what a file contains when one change to it is taken back."""
+    if current == file.before:
+        return current
+    if current == file.after:
+        return file.before
+    merged = merge_contents(file.after, file.before, current)
+    if merge and merged is not None:
+        return merged
+    where = named_lines(file.after, current)
+    raise FileConflictError(
+        f"{file.name} changed since {entry.title!r}{where}, so that change cannot simply be taken back.",
+        hint="With --merge it is taken back and the later edit is kept: the two do not touch."
+        if merged is not None
+        else "The two touch. Edit the file by hand, or save your version elsewhere and restore the file first.",
+    )
+
+
+def _too_few(steps: int) -> NothingToUndoError:
+    if steps:
+        return NothingToUndoError(
+            f"Only {steps} {'change' if steps == 1 else 'changes'} of this project can be taken back.",
+            hint="%astro_undo --list shows them.",
+        )
+    return NothingToUndoError(
+        "There is no change of this project to take back.",
+        hint="Changes made with magics are kept here; those made in an editor are not.",
+    )
+
+
+def _read(path: Path) -> bytes | None:
+    return files.read_bytes(path) if path.exists() else None
+
+
+def _write(path: Path, name: str, content: bytes | None) -> None:
+    if content is None:
+        files.remove(path)
+    else:
+        files.make_folder(path.parent)
+        files.remove_leftovers(path)
+        files.write_atomic(path, content, mode=0o600 if is_environment_file(name) else None)
+
+
+def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], object] | None = None) -> None:
+    """Write all files or none: when one fails, those before it are set back."""
+    done: list[FileChange] = []
+    try:
+        for change in changes:
+            done.append(change)
+            _write(change.path, change.name, change.after)
+    except BaseException as error:
+        for change in reversed(done):
+            try:
+                if _read(change.path) != change.before:
+                    _write(change.path, change.name, change.before)
+            except FileAccessError as failure:
+                error.add_note(f"{change.name} could not be set back: {failure.message}")
+                raise error from None
+        if on_rollback is not None:
+            on_rollback()
+        raise
