@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections import Counter
 
@@ -13,6 +14,7 @@ from tests.surfaces.browser import find_chromium
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 NO_CHROMIUM = "no Chromium or Chrome on this machine (on Debian: apt-get install chromium)"
+NO_STRACE = "no strace on this machine (on Debian: apt-get install strace)"
 
 # An Airflow that may not write its bytecode starts several times slower; no child of a test is to inherit that.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -27,14 +29,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what this machine can't run; in CI nothing is left out, and so it fails there."""
     without_browser = pytest.mark.skip(reason=NO_CHROMIUM)
     without_engine = pytest.mark.skip(reason="Airflow does not run on Windows")
+    without_strace = pytest.mark.skip(reason=NO_STRACE)
     missing_browser = not IN_CI and find_chromium() is None
+    missing_strace = not IN_CI and shutil.which("strace") is None
     for item in items:
         if {"page", "chromium"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
         if item.get_closest_marker("browser") and missing_browser:
             item.add_marker(without_browser)
+        if item.get_closest_marker("strace") and missing_strace:
+            item.add_marker(without_strace)
         if item.get_closest_marker("airflow") and sys.platform == "win32":
             item.add_marker(without_engine)
+
+
+@pytest.fixture
+def campaign(request):
+    """Whether the tests are run in a campaign, where what is otherwise a sample is run in full."""
+    return request.config.getoption("--hypothesis-profile") == "campaign"
 
 
 @pytest.hookimpl(trylast=True)

@@ -69,9 +69,7 @@ class Document:
         FileAccessError
             When it cannot be read.
         """
-        with files.guard(self.path, "read"):
-            exists = self.path.exists()
-        return files.read_bytes(self.path) if exists else None
+        return files.read_optional(self.path)
 
     def text(self) -> str:
         r"""Read the file as text, with lines ended by ``\n``; empty when it does not exist.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +58,7 @@ class Journal:
             return change
         with self.hold(change.title):
             for file in pending:
-                current = _read(file.path)
+                current = files.read_optional(file.path)
                 if current != file.before:
                     raise FileConflictError(
                         f"{file.name} changed after it was read{named_lines(file.before, current)}, "
@@ -87,7 +87,7 @@ class Journal:
                 changed = False
                 for file in entry.files:
                     if file.name not in state:
-                        state[file.name] = before[file.name] = _read(self._root / check_relative(file.name))
+                        state[file.name] = before[file.name] = files.read_optional(self._root / check_relative(file.name))
                     reverted = _reverted(entry, file, state[file.name], merge=merge)
                     changed |= reverted != state[file.name]
                     state[file.name] = reverted
@@ -148,34 +148,38 @@ def _too_few(steps: int) -> NothingToUndoError:
     )
 
 
-def _read(path: Path) -> bytes | None:
-    return files.read_bytes(path) if path.exists() else None
-
-
-def _write(path: Path, name: str, content: bytes | None) -> None:
-    if content is None:
-        files.remove(path)
-    else:
-        files.make_folder(path.parent)
-        files.remove_leftovers(path)
-        files.write_atomic(path, content, mode=0o600 if is_environment_file(name) else None)
-
-
 def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], object] | None = None) -> None:
-    """Write all files or none: when one fails, those before it are set back."""
+    """Write all files or none.
+
+    All contents are written beside their files before the first takes its place, so that what fails for want of room
+    or rights has failed by then. When it fails later all the same, the files before it are set back.
+    """
     done: list[FileChange] = []
     try:
-        for change in changes:
-            done.append(change)
-            _write(change.path, change.name, change.after)
+        with ExitStack() as stack:
+            commits = [(change, _stage(stack, change.path, change.name, change.after)) for change in changes]
+            for change, commit in commits:
+                done.append(change)
+                commit()
     except BaseException as error:
         for change in reversed(done):
             try:
-                if _read(change.path) != change.before:
-                    _write(change.path, change.name, change.before)
+                if files.read_optional(change.path) != change.before:
+                    with ExitStack() as stack:
+                        _stage(stack, change.path, change.name, change.before)()
             except FileAccessError as failure:
                 error.add_note(f"{change.name} could not be set back: {failure.message}")
                 raise error from None
         if on_rollback is not None:
             on_rollback()
         raise
+
+
+def _stage(stack: ExitStack, path: Path, name: str, content: bytes | None) -> Callable[[], None]:
+    """Prepare what a file is to contain, and give what makes it so."""
+    if content is None:
+        return lambda: files.remove(path)
+    files.make_folder(path.parent)
+    files.remove_leftovers(path)
+    mode = 0o600 if is_environment_file(name) else None
+    return stack.enter_context(files.stage(path, content, mode=mode)).commit

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from astro_magic.errors import FileAccessError
 
-__all__ = ["guard", "make_folder", "read_bytes", "remove", "remove_leftovers", "write_atomic"]
+__all__ = ["Staged", "guard", "make_folder", "read_bytes", "read_optional", "remove", "remove_leftovers", "stage", "write_atomic"]
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.EACCES: ("no permission", "Check who owns the file and its folder, and their permissions."),
@@ -81,6 +81,24 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
 
 
+def read_optional(path: Path) -> bytes | None:
+    """Read a whole file; None when it does not exist.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    FileAccessError
+        When it is a folder or cannot be read.
+    """
+    with guard(path, "read"):
+        exists = path.exists()
+    return read_bytes(path) if exists else None
+
+
 def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
     """Write a whole file so that a reader sees either the old content or the new one, even after a crash.
 
@@ -107,6 +125,77 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: b
     FileAccessError
         When it cannot be written; the old content is then untouched and nothing is left behind.
     """
+    with stage(path, data, mode=mode, durable=durable) as staged:
+        staged.commit()
+
+
+class Staged:
+    """A new content that lies beside its file, and takes its place with `commit`.
+
+    Parameters
+    ----------
+    path : Path
+        The file, as it was named.
+    target : Path
+        The file itself, behind symbolic links.
+    temporary : Path
+        Where the new content lies.
+    durable : bool
+        Whether to wait for the disk.
+    """
+
+    def __init__(self, path: Path, target: Path, temporary: Path, *, durable: bool) -> None:
+        self._path = path
+        self._target = target
+        self._temporary = temporary
+        self._durable = durable
+
+    def commit(self) -> None:
+        """Let the new content take the file's place.
+
+        Raises
+        ------
+        FileAccessError
+            When it cannot; the file then is as it was.
+        """
+        with guard(self._path, "write"):
+            try:
+                # The full call, not Path.replace: the tests make exactly this step fail.
+                os.replace(self._temporary, self._target)
+            except OSError as error:
+                if error.errno not in _NO_RENAME or not self._target.exists():
+                    raise
+                self._write_in_place()
+            if self._durable:
+                _sync_folder(self._target.parent)
+
+    def discard(self) -> None:
+        """Remove the new content, if it has not taken the file's place."""
+        with guard(self._path, "clean up"):
+            self._temporary.unlink(missing_ok=True)
+
+    def _write_in_place(self) -> None:
+        before = self._target.read_bytes()
+        with self._target.open("r+b") as stream:
+            try:
+                _put(stream, self._temporary.read_bytes(), durable=self._durable)
+            except BaseException:
+                stream.seek(0)
+                _put(stream, before, durable=self._durable)
+                raise
+
+
+@contextlib.contextmanager
+def stage(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> Iterator[Staged]:
+    """Write a new content beside a file. What may fail for want of room fails here; `Staged.commit` only renames.
+
+    The parameters are those of `write_atomic`. At the end of the block, a content that was not committed is removed.
+
+    Raises
+    ------
+    FileAccessError
+        When it cannot be written; nothing is left behind.
+    """
     with guard(path, "write"):
         target = Path(os.path.realpath(path))
         if target.is_dir():
@@ -124,12 +213,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: b
                 _take_after(temporary, existing)
             elif mode is not None:
                 temporary.chmod(mode)
-            _replace(temporary, target, data, durable=durable)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        if durable:
-            _sync_folder(target.parent)
+    staged = Staged(path, target, temporary, durable=durable)
+    try:
+        yield staged
+    finally:
+        staged.discard()
 
 
 def remove_leftovers(path: Path) -> None:
@@ -210,25 +301,6 @@ def _put(stream: BinaryIO, data: bytes, *, durable: bool) -> None:
     stream.flush()
     if durable:
         os.fsync(stream.fileno())
-
-
-def _replace(temporary: Path, target: Path, data: bytes, *, durable: bool) -> None:
-    """Give a written file its name; where that cannot be done, write the content in place."""
-    try:
-        # The full call, not Path.replace: the tests make exactly this step fail.
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno not in _NO_RENAME or not target.exists():
-            raise
-        before = target.read_bytes()
-        with target.open("r+b") as stream:
-            try:
-                _put(stream, data, durable=durable)
-            except BaseException:
-                stream.seek(0)
-                _put(stream, before, durable=durable)
-                raise
-        temporary.unlink()
 
 
 def _status(path: Path) -> os.stat_result | None:

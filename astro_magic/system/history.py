@@ -143,12 +143,14 @@ class History:
 
     def _paths(self) -> list[Path]:
         """Give the entry files, newest first."""
-        return sorted((path for path in self.folder.glob("*.entry") if path.stem.isdecimal()), reverse=True)
+        with files.guard(self.folder, "read"):
+            return sorted((path for path in self.folder.glob("*.entry") if path.stem.isdecimal()), reverse=True)
 
     def _prune(self) -> None:
         total = 0
         for position, path in enumerate(self._paths()):
-            total += path.stat().st_size
+            with files.guard(path, "read"):
+                total += path.stat().st_size
             if position and (position >= self._entries or total > self._size):
                 files.remove(path)
 
