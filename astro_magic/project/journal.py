@@ -87,7 +87,8 @@ class Journal:
                 changed = False
                 for file in entry.files:
                     if file.name not in state:
-                        state[file.name] = before[file.name] = files.read_optional(self._root / check_relative(file.name))
+                        path = self._root / check_relative(file.name)
+                        state[file.name] = before[file.name] = files.read_optional(path)
                     reverted = _reverted(entry, file, state[file.name], merge=merge)
                     changed |= reverted != state[file.name]
                     state[file.name] = reverted

@@ -13,7 +13,17 @@ from typing import BinaryIO
 
 from astro_magic.errors import FileAccessError
 
-__all__ = ["Staged", "guard", "make_folder", "read_bytes", "read_optional", "remove", "remove_leftovers", "stage", "write_atomic"]
+__all__ = [
+    "Staged",
+    "guard",
+    "make_folder",
+    "read_bytes",
+    "read_optional",
+    "remove",
+    "remove_leftovers",
+    "stage",
+    "write_atomic",
+]
 
 _CAUSES: dict[int, tuple[str, str]] = {
     errno.EACCES: ("no permission", "Check who owns the file and its folder, and their permissions."),

@@ -95,7 +95,13 @@ def run_writer(project: Project, *inject: str) -> Run:
             *("strace", "-qq", "-o", str(trace), *options),
             *(sys.executable, "-c", _WRITER, str(LINES), str(project.root), *FILES),
         ],
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(sys.path)},
+        # Each run is to make the same calls.
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         capture_output=True,
         text=True,
         check=False,
