@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,27 +11,16 @@ from astro_magic.dags.inside import testrun as script
 from astro_magic.dags.results import TaskResult, TestRun
 from astro_magic.engines.engine import Engine
 from astro_magic.errors import DagImportError, DagNotFoundError
+from astro_magic.project.dag_files import DagFile, dag_files, dag_ids
 from astro_magic.project.project import Project
 from astro_magic.system.events import Event, Operation, TaskUpdate
 
 __all__ = ["dag_ids", "last_change", "run_dag"]
 
-_DECORATED = re.compile(r"^@dag\b.*?^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE | re.DOTALL)
-_NAMED = re.compile(r"""(?:\bDAG\(\s*|\bdag_id\s*=\s*)["']([\w.-]+)["']""")
-
-
-def dag_ids(project: Project) -> tuple[str, ...]:
-    """Give the DAG ids that the text of the project's DAG files suggests, sorted; nothing is imported."""
-    found: set[str] = set()
-    for file in _dag_files(project):
-        found.update(_ids_in(file))
-    return tuple(sorted(found))
-
 
 def last_change(project: Project, dag_id: str) -> float | None:
     """Give when the file that seems to define a DAG was last changed, in seconds since the epoch; None if none does."""
-    times = [file.stat().st_mtime for file in _dag_files(project) if dag_id in _ids_in(file)]
-    return max(times, default=None)
+    return max((file.modified for file in dag_files(project) if _suggests(file, dag_id)), default=None)
 
 
 def run_dag(engine: Engine, dag_id: str, *, conf: Mapping[str, Any] | None = None) -> Operation[TestRun]:
@@ -55,10 +43,10 @@ def run_dag(engine: Engine, dag_id: str, *, conf: Mapping[str, Any] | None = Non
         When it was not found, and a file that may define it does not import.
     """
     project = engine.project
-    files = sorted(_dag_files(project), key=lambda file: dag_id not in _ids_in(file))
+    files = sorted(dag_files(project), key=lambda file: not _suggests(file, dag_id))
     request = {
         "dag_id": dag_id,
-        "files": [str(file) for file in files],
+        "files": [str(file.path) for file in files],
         "dags_folder": str(project.root / "dags"),
         "database": str(project.standalone_dir / "airflow.db"),
         "conf": dict(conf or {}),
@@ -76,16 +64,8 @@ def run_dag(engine: Engine, dag_id: str, *, conf: Mapping[str, Any] | None = Non
     )
 
 
-def _dag_files(project: Project) -> list[Path]:
-    return sorted(file for file in (project.root / "dags").rglob("*.py") if "__pycache__" not in file.parts)
-
-
-def _ids_in(file: Path) -> set[str]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return set()
-    return {*_DECORATED.findall(text), *_NAMED.findall(text)}
+def _suggests(file: DagFile, dag_id: str) -> bool:
+    return any(dag.dag_id == dag_id for dag in file.dags)
 
 
 def _missing(project: Project, dag_id: str, errors: Mapping[str, str]) -> DagNotFoundError | DagImportError:

@@ -9,20 +9,36 @@ from weakref import WeakKeyDictionary
 from astro_magic.magics.completion import MagicCompletion
 from astro_magic.magics.configuration import AstroMagic
 from astro_magic.magics.dags import DagMagics
+from astro_magic.magics.dependencies import DependencyMagics
+from astro_magic.magics.doctor import DoctorMagics
 from astro_magic.magics.environment import EnvironmentMagics
 from astro_magic.magics.files import FileMagics
+from astro_magic.magics.history import HistoryMagics
 from astro_magic.magics.packages import PackageMagics
 from astro_magic.magics.project import ProjectMagics
 from astro_magic.magics.session import AstroMagics, Session
+from astro_magic.magics.values import ValueMagics
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["AstroMagic", "AstroMagics", "Session", "load", "unload"]
 
-_GROUPS = (ProjectMagics, FileMagics, EnvironmentMagics, PackageMagics, DagMagics)
+_GROUPS = (
+    ProjectMagics,
+    DoctorMagics,
+    HistoryMagics,
+    DependencyMagics,
+    ValueMagics,
+    FileMagics,
+    EnvironmentMagics,
+    PackageMagics,
+    DagMagics,
+)
 _ALIASES = {
     "requirements": "astro_requirements",
+    "packages": "astro_packages",
+    "dockerfile": "astro_dockerfile",
     "dotenv": "astro_env",
     "dag": "astro_dag",
     "installed": "astro_installed",

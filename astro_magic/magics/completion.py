@@ -6,12 +6,12 @@ import argparse
 import re
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
 from astro_magic.magics.arguments import Arguments, options_of, positionals_of, words
+from astro_magic.magics.files import walk
 from astro_magic.magics.session import AstroMagics
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = ["MagicCompletion"]
 _MAGIC = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?(?P<percent>%{1,2})(?P<name>\w+)\s+(?P<line>.*)$", re.DOTALL)
 _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _COMPONENTS_OF_AIRFLOW_2 = ("webserver", "scheduler", "triggerer")
-_SKIPPED_FOLDERS = frozenset({".astro", ".git", "__pycache__", ".venv", "node_modules"})
 _MOST_FILES = 200
 #: Seconds for which DAG ids are taken as they were: each key press asks again.
 _FRESH = 10.0
@@ -45,6 +44,8 @@ class MagicCompletion:
             "dag": self._dags,
             "components": self._components,
             "path": self._files,
+            "paths": self._files,
+            "words": self._files,
             "values": self._entries,
         }
         self._known_dags: tuple[float, str, tuple[str, ...]] = (-_FRESH, "", ())
@@ -103,7 +104,7 @@ class MagicCompletion:
         root = self._session.project(arguments).root
         dags = magic.endswith("dag")
         base = root / "dags" if dags else root
-        for number, path in enumerate(_walk(base)):
+        for number, path in enumerate(walk(base)):
             if number >= _MOST_FILES:
                 return
             if not dags or path.suffix == ".py":
@@ -113,7 +114,19 @@ class MagicCompletion:
         if arguments.action != "remove":
             return
         project = self._session.project(arguments)
-        yield from project.requirements.names() if magic.endswith("requirements") else project.dotenv.variables()
+        match magic.removeprefix("astro_"):
+            case "requirements":
+                yield from project.requirements.names()
+            case "packages":
+                yield from project.os_packages.names()
+            case "env" | "dotenv":
+                yield from project.dotenv.variables()
+            case "settings":
+                yield from (entry.name for entry in project.settings.entries(arguments.kind))
+            case "airflowignore":
+                yield from (entry.pattern for entry in project.airflowignore.entries() if entry.pattern)
+            case "config":
+                yield from project.config_file.values()
 
 
 def _last_word(line: str) -> tuple[str, str]:
@@ -135,7 +148,7 @@ def _unused_options(parser: argparse.ArgumentParser, tokens: list[str]) -> list[
 def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argparse.Action | None, Arguments]:
     """Find out which positional argument comes next."""
     free: list[str] = []
-    given: dict[str, Any] = {"project": None, "action": None}
+    given: dict[str, Any] = {"project": None, "action": None, "kind": None}
     skip = ""
     for token in tokens:
         option = options_of(parser).get(token)
@@ -152,12 +165,3 @@ def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argpa
             return action, Arguments(**given)
         given[action.dest] = free.pop(0)
     return None, Arguments(**given)
-
-
-def _walk(base: Path) -> Iterator[Path]:
-    for path in sorted(base.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            if path.name not in _SKIPPED_FOLDERS:
-                yield from _walk(path)
-        elif path.is_file():
-            yield path

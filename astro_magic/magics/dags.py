@@ -12,6 +12,7 @@ from IPython.core.magic import magics_class
 
 from astro_magic.errors import AstroMagicError, DagImportError, DagRunFailedError
 from astro_magic.magics.arguments import Arguments, argument, command
+from astro_magic.magics.editing import MERGE, OVERWRITE, edited
 from astro_magic.magics.session import AstroMagics
 from astro_magic.views import ParseView, RunView, TriggerView
 from astro_magic.views.dags import failure_lines, written
@@ -20,7 +21,7 @@ from astro_magic.views.words import duration
 if TYPE_CHECKING:
     from astro_magic.dags.results import ParseResult
     from astro_magic.environment import Environment
-    from astro_magic.project.document import Change
+    from astro_magic.project.changes import Change
 
 __all__ = ["DagMagics", "dag_file_name"]
 
@@ -38,6 +39,8 @@ class DagMagics(AstroMagics):
     @command(
         argument("path", nargs="?", metavar="PATH", help="The file below dags/; default: the DAG's id and .py."),
         argument("--no-parse", action="store_true", help="Only write the file."),
+        MERGE,
+        OVERWRITE,
         kind="cell",
         expand=False,
         output=True,
@@ -46,18 +49,23 @@ class DagMagics(AstroMagics):
     def astro_dag(self, arguments: Arguments, cell: str) -> ParseView:
         """Write the cell to a DAG file, and show what Airflow finds in it.
 
-        A file that does not import is written as well, and is an error.
+        A file that does not import is written as well, and is an error. One that was edited elsewhere since a cell
+        wrote it is not overwritten unless that is asked for.
         """
-        from astro_magic.project.document import Change
+        from astro_magic.project.changes import Change
 
         project = self.session.project(arguments)
-        planned = project.dag(_path(arguments, cell)).plan_write(cell)
-        change = project.apply(Change(f"write {planned.name}", (planned,)), dry_run=arguments.dry_run)
+        document = project.dag(_path(arguments, cell))
+        how = edited(arguments)
+        change = project.edit(
+            lambda: Change(f"write {document.name}", (document.plan_rewrite(cell, edited=how),)),
+            dry_run=arguments.dry_run,
+        )
         if arguments.no_parse or arguments.dry_run:
             return ParseView(None, change)
         environment = self.session.environment(arguments)
-        with self.session.progress(arguments, f"Parsing {planned.name}") as progress:
-            parse = environment.parse(planned.name, listener=progress)
+        with self.session.progress(arguments, f"Parsing {document.name}") as progress:
+            parse = environment.parse(document.name, listener=progress)
         if parse.failure is not None:
             raise _import_error(change, parse, environment)
         return ParseView(parse, change)

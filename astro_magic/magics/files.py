@@ -1,164 +1,167 @@
-"""Magics that edit the project's files."""
+"""Magics that edit the project's other files: any file by its path, and dags/.airflowignore."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 from IPython.core.magic import magics_class
 
-from astro_magic.errors import NetworkError, ResolutionError
-from astro_magic.magics.arguments import Arguments, argument, command, unquoted
-from astro_magic.magics.session import AstroMagics
+from astro_magic.errors import FileAccessError, InvalidPathError
+from astro_magic.magics.arguments import Arguments, argument, command
+from astro_magic.magics.editing import MERGE, OVERWRITE, REPLACE, EditingMagics, action_of, edited, verbs
 from astro_magic.views import ChangeView, EntriesView
+from astro_magic.views.words import size
 
 if TYPE_CHECKING:
-    from astro_magic.project.document import Change
+    from astro_magic.project.airflowignore import AirflowIgnore
+    from astro_magic.project.changes import Change
+    from astro_magic.project.document import Document
     from astro_magic.project.project import Project
-    from astro_magic.resolve.resolver import Resolution
 
-__all__ = ["FileMagics"]
+__all__ = ["FileMagics", "walk"]
 
-_REPLACE = argument("--replace", action="store_true", help="Make the file exactly the cell; default: merge.")
+_SKIPPED_FOLDERS = frozenset({".astro", ".git", "__pycache__", ".venv", "node_modules"})
+#: A larger file would crowd all other changes out of the history.
+_LARGEST = 20_000_000
+_MOST_IGNORED = 8
 
 
 @magics_class
-class FileMagics(AstroMagics):
-    """Magics that edit the project's files."""
+class FileMagics(EditingMagics):
+    """Magics that edit the project's other files."""
 
     @command(
-        argument("action", nargs="?", choices=["list", "add", "remove"], help="In the line form: what to do."),
-        argument("values", nargs="*", metavar="REQUIREMENT", help="What to add, or the names of what to remove."),
-        _REPLACE,
-        argument("--no-check", action="store_true", help="Write the file without asking whether it can be installed."),
+        argument("words", nargs="*", metavar="PATH", help="The file, relative to the project: include/query.sql."),
+        argument("--append", action="store_true", help="Append the cell to the file, unless it is there already."),
+        MERGE,
+        OVERWRITE,
         kind="line_cell",
         expand=False,
         output=True,
         dry_run=True,
     )
-    def astro_requirements(self, arguments: Arguments, cell: str | None) -> ChangeView | EntriesView:
-        """Edit requirements.txt.
+    def astro_file(self, arguments: Arguments, cell: str | None) -> ChangeView | EntriesView:
+        """Write the cell to a file of the project.
 
-        As a cell magic, bring the cell's lines into the file: a line that names a package that is there already
-        takes its place, others are appended. As a line magic, list, add or remove requirements.
-        Before something is written, it is made sure that all of it can be installed together.
+        As a line magic: list [FOLDER]; add SOURCE [PATH], which copies a file of this machine into the project (by
+        default into include/); remove PATH. A file that was edited elsewhere since a cell wrote it is not overwritten
+        unless that is asked for.
+        """
+        from astro_magic.project.changes import Change
+
+        project = self.session.project(arguments)
+        if cell is not None:
+            if len(arguments.words) != 1:
+                raise UsageError("Name one file, as in %%astro_file include/query.sql.")
+            document = project.file(arguments.words[0])
+            return self.edit(arguments, project, lambda: self._plan_cell(arguments, document, cell))
+        match arguments.words:
+            case [] | ["list"] | ["list", _]:
+                return _listed(project, "".join(arguments.words[1:]))
+            case ["add", source] | ["add", source, _]:
+                target = project.file(arguments.words[2] if len(arguments.words) > 2 else f"include/{_name(source)}")
+                data = _read_source(source)
+                return self.edit(arguments, project, lambda: Change(f"add {target.name}", (target.plan_bytes(data),)))
+            case ["remove", path]:
+                document = project.file(path)
+                return self.edit(
+                    arguments, project, lambda: Change(f"remove {document.name}", (document.plan_delete(),))
+                )
+            case _:
+                raise UsageError("Write list [FOLDER], add SOURCE [PATH], or remove PATH.")
+
+    @staticmethod
+    def _plan_cell(arguments: Arguments, document: Document, cell: str) -> Change:
+        from astro_magic.project.changes import Change
+
+        if arguments.append:
+            return Change(f"append to {document.name}", (document.plan_append(cell),))
+        return Change(f"write {document.name}", (document.plan_rewrite(cell, edited=edited(arguments)),))
+
+    @command(
+        verbs("list", "add", "set", "remove"),
+        argument("values", nargs="*", metavar="PATTERN", help="Patterns, relative to dags/."),
+        REPLACE,
+        kind="line_cell",
+        expand=False,
+        output=True,
+        dry_run=True,
+    )
+    def astro_airflowignore(self, arguments: Arguments, cell: str | None) -> ChangeView | EntriesView:
+        """Edit dags/.airflowignore: what the scheduler is not to parse.
+
+        As a cell magic, bring the cell's patterns into the file; as a line magic, list, add or remove patterns. Shows
+        which files are ignored now.
         """
         project = self.session.project(arguments)
-        document = project.requirements
-        match _action(arguments, cell):
+        document = project.airflowignore
+        match action_of(arguments, cell):
             case "list":
-                rows = [(name, text, str(number)) for name, (number, text) in document.names().items()]
-                return EntriesView("requirements.txt", ("package", "requirement", "line"), rows, "requirement")
+                return _ignored(document)
             case "remove":
-                return self._apply(arguments, project, document.plan_remove(*arguments.values))
+                view = self.edit(arguments, project, lambda: document.plan_remove(*arguments.values))
             case _:
                 text = "\n".join(arguments.values) if cell is None else cell
-                change = document.plan_merge(text, replace=arguments.replace)
-                resolution, note = self._check(arguments, change)
-                return self._apply(arguments, project, change, resolution=resolution, note=note)
-
-    @command(
-        argument("action", nargs="?", choices=["list", "set", "remove"], help="In the line form: what to do."),
-        argument("values", nargs="*", metavar="NAME[=VALUE]", help="Variables; set NAME asks for the value."),
-        _REPLACE,
-        kind="line_cell",
-        expand=False,
-        output=True,
-        dry_run=True,
-        semicolon=True,
-    )
-    def astro_env(self, arguments: Arguments, cell: str | None) -> ChangeView | EntriesView:
-        """Edit the environment variables in .env.
-
-        As a cell magic, bring the cell's NAME=VALUE lines into the file. As a line magic, list, set or remove
-        variables. Values are never shown. What is written in a cell stays in the notebook, so for a secret use
-        the line form with the name alone, which asks for the value.
-        """
-        project = self.session.project(arguments)
-        document = project.dotenv
-        match _action(arguments, cell):
-            case "list":
-                from astro_magic.system.secrets import MASK
-
-                rows = [(name, MASK if value else "(empty)") for name, value in document.variables().items()]
-                return EntriesView(".env", ("variable", "value"), rows, "variable")
-            case "set":
-                return self._apply(arguments, project, document.plan_set(self._assignments(arguments.values)))
-            case "remove":
-                return self._apply(arguments, project, document.plan_remove(*arguments.values))
-            case _:
-                return self._apply(arguments, project, document.plan_merge(cell or "", replace=arguments.replace))
-
-    @command(
-        argument("path", metavar="PATH", help="The file, relative to the project: include/query.sql."),
-        kind="cell",
-        expand=False,
-        output=True,
-        dry_run=True,
-    )
-    def astro_file(self, arguments: Arguments, cell: str) -> ChangeView:
-        """Write the cell to a file of the project."""
-        from astro_magic.project.document import Change
-
-        project = self.session.project(arguments)
-        planned = project.file(arguments.path).plan_write(cell)
-        return self._apply(arguments, project, Change(f"write {planned.name}", (planned,)))
-
-    def _apply(
-        self,
-        arguments: Arguments,
-        project: Project,
-        change: Change,
-        *,
-        resolution: Resolution | None = None,
-        note: str = "",
-    ) -> ChangeView:
-        change = project.apply(change, dry_run=arguments.dry_run)
-        pending, running = (None, False) if arguments.dry_run else self.session.pending(arguments)
-        return ChangeView(change, pending=pending, running=running, resolution=resolution, note=note)
-
-    def _check(self, arguments: Arguments, change: Change) -> tuple[Resolution | None, str]:
-        """Ask whether the file's new content can be installed."""
-        content = change.files[0].after if change.changed else None
-        if arguments.no_check or content is None:
-            return None, ""
-        try:
-            with self.session.progress(arguments, "Checking requirements.txt") as progress:
-                environment = self.session.environment(arguments)
-                return environment.check_requirements(content.decode(), listener=progress), ""
-        except NetworkError as error:
-            return None, f"Not checked: {error.message}"
-        except ResolutionError as error:
-            raise ResolutionError(
-                f"requirements.txt not changed: {error.message}",
-                hint="\n".join(part for part in (error.hint, "Write it anyway with --no-check.") if part),
-                detail=error.detail,
-            ) from error
-
-    def _assignments(self, values: list[str]) -> dict[str, str]:
-        assignments = {}
-        for assignment in values:
-            name, equals, value = assignment.partition("=")
-            given = unquoted(value) if equals else self.session.ask_secret(name)
-            if given is None:
-                raise UsageError(
-                    f"Nobody can be asked for the value of {name} here: write it into .env by other means."
-                )
-            assignments[name] = given
-        return assignments
+                view = self.edit(arguments, project, lambda: document.plan_merge(text, replace=arguments.replace))
+        if not arguments.dry_run:
+            view.notes = _now_ignored(document)
+        return view
 
 
-def _action(arguments: Arguments, cell: str | None) -> str:
-    """Give what a magic with sub-commands is to do; the cell form has none."""
-    if cell is not None:
-        if arguments.action is not None:
-            raise UsageError(f"A cell is brought into the file as it is; {arguments.action} is for the line form.")
-        return "merge"
-    action: str = arguments.action or "list"
-    if action == "list" and arguments.values:
-        raise UsageError("list takes no more arguments.")
-    if action != "list" and not arguments.values:
-        raise UsageError(f"{action}: name at least one.")
-    if arguments.replace:
-        raise UsageError("--replace is for the cell form.")
-    return action
+def walk(base: Path) -> Iterator[Path]:
+    """Give the files of a folder in order of their names, without those that tools keep for themselves."""
+    for path in sorted(base.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            if path.name not in _SKIPPED_FOLDERS:
+                yield from walk(path)
+        elif path.is_file():
+            yield path
+
+
+def _listed(project: Project, folder: str) -> EntriesView:
+    base = project.root / folder
+    if not base.resolve().is_relative_to(project.root.resolve()) or not base.is_dir():
+        raise InvalidPathError(f"{folder} is no folder of the project.", hint="%astro_file list names the files.")
+    rows = [(path.relative_to(project.root).as_posix(), size(path.stat().st_size)) for path in walk(base)]
+    return EntriesView(folder or project.name, ("file", "size"), rows, "file")
+
+
+def _name(source: str) -> str:
+    return Path(source).name
+
+
+def _read_source(source: str) -> bytes:
+    from astro_magic.system.files import guard, read_bytes
+
+    path = Path(source).expanduser()
+    with guard(path, "read"):
+        length = path.stat().st_size
+    if length > _LARGEST:
+        raise FileAccessError(
+            f"{source} has {size(length)}, and a change of more than {size(_LARGEST)} could not be taken back.",
+            hint="Copy it with the tools of your system, as in !cp.",
+        )
+    return read_bytes(path)
+
+
+def _ignored(document: AirflowIgnore) -> EntriesView:
+    ignored = document.ignored()
+    rows = [(file.file, file.pattern, f"{file.ignored_by}:{file.line}") for file in ignored]
+    matching = {(file.ignored_by, file.line) for file in ignored}
+    idle = [
+        (("-"), entry.pattern, f"{document.name}:{entry.line}")
+        for entry in document.entries()
+        if entry.pattern and (document.name, entry.line) not in matching
+    ]
+    return EntriesView(document.name, ("ignored file", "pattern", "stands in"), [*rows, *idle], "entry")
+
+
+def _now_ignored(document: AirflowIgnore) -> Sequence[str]:
+    files = [file.file for file in document.ignored()]
+    if not files:
+        return ("No file below dags/ is ignored now.",)
+    more = f" and {len(files) - _MOST_IGNORED} more" if len(files) > _MOST_IGNORED else ""
+    return (f"Ignored now: {', '.join(files[:_MOST_IGNORED])}{more}",)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.config import Config
-from astro_magic.project.document import Change, Document, FileChange
+from astro_magic.project.document import Document
 from astro_magic.project.dotenv import Dotenv
 from astro_magic.project.fingerprint import Action, Fingerprint, Pending, Reason
 from astro_magic.project.project import Creation, Project

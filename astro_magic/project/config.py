@@ -1,7 +1,7 @@
 """Reading ``.astro/config.yaml``, which the Astro CLI writes.
 
 The file is a nested mapping of plain values, written by a machine. That little of YAML is read here, so that no YAML
-library is needed to find out a project's name. Only the name is ever written.
+library is needed to find out a project's name. What is written goes through `yaml_edits`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.document import split_lines
+from astro_magic.project.yaml_edits import YamlEdit
+from astro_magic.project.yaml_text import MappingNode, ScalarNode, YamlText
+from astro_magic.project.yaml_values import Scalar, is_null
 from astro_magic.system import files
 
-__all__ = ["CONFIG_NAME", "Config", "home_folder", "parse_config", "with_project_name"]
+__all__ = ["CONFIG_NAME", "Config", "home_folder", "parse_config", "with_project_name", "with_values"]
 
 #: The file that makes a folder an Astro project, relative to the folder.
 CONFIG_NAME = ".astro/config.yaml"
 
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[^\s:#'\"][^:#]*|\"[^\"]*\"|'[^']*')\s*:(?:\s+(?P<value>.*))?$")
 _NO_VALUE = {"", "null", "~", '""', "''"}
-# Any other name could be read as a number or a truth value, and so come back as something else.
-_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_YAML_WORDS = {"false", "no", "null", "off", "on", "true", "yes"}
 
 
 def parse_config(text: str) -> dict[str, str]:
@@ -68,6 +67,67 @@ def _plain(value: str) -> str:
     return "" if value in _NO_VALUE else value
 
 
+def with_values(text: str, values: Mapping[str, Scalar | None]) -> str:
+    """Set and remove values in the text of a configuration file and leave all other lines as they are.
+
+    Parameters
+    ----------
+    text : str
+        The content; may be empty.
+    values : Mapping of str to Scalar or None
+        By dotted key, such as ``project.name`` or ``verbosity``; None removes the key, and with its last one a section.
+
+    Returns
+    -------
+    str
+        The new content.
+
+    Raises
+    ------
+    InvalidContentError
+        When the content is no YAML, or cannot be edited in that place.
+    """
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    document = YamlText(text.removeprefix(mark), CONFIG_NAME)
+    edit = YamlEdit(document, step=4)
+    top: dict[str, Scalar | dict[str, Scalar] | None] = {}
+    sections: dict[str, dict[str, Scalar | None]] = {}
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        if section:
+            sections.setdefault(section, {})[name] = value
+        elif value is not None or (document.root is not None and document.root.find_any(name)):
+            top[_written(document.root, name)] = value
+    for section, inner in sections.items():
+        found = document.root.find_any(section) if document.root is not None else None
+        node = found[1] if found is not None else None
+        if isinstance(node, MappingNode):
+            changed = {
+                _written(node, name): value for name, value in inner.items() if value is not None or node.find_any(name)
+            }
+            if changed and not any(changed.values()) and all(key.text in changed for key, _ in node.pairs):
+                top[_written(document.root, section)] = None
+            else:
+                edit.put(node, changed)
+        elif new := {name: value for name, value in inner.items() if value is not None}:
+            if node is not None and not (isinstance(node, ScalarNode) and is_null(node.value)):
+                document.refuse(
+                    f"has a value for {section}, which is a section",
+                    node.start,
+                    hint="Remove the value, then run this again.",
+                )
+            top[_written(document.root, section)] = new
+    if top:
+        edit.put(document.root, top)
+    return mark + edit.result()
+
+
+def _written(mapping: MappingNode | None, key: str) -> str:
+    """Give a key as a mapping has it, which the Astro CLI reads without regard to case."""
+    found = mapping.find_any(key) if mapping is not None else None
+    return key if found is None else found[0].text
+
+
 def with_project_name(text: str, name: str) -> str:
     """Set ``project.name`` in the text of a configuration file and leave all other lines as they are.
 
@@ -82,32 +142,13 @@ def with_project_name(text: str, name: str) -> str:
     -------
     str
         The new content.
+
+    Raises
+    ------
+    InvalidContentError
+        When the content is no YAML, or cannot be edited in that place.
     """
-    if not _PLAIN_NAME.fullmatch(name) or name.lower() in _YAML_WORDS:
-        name = f'"{name}"'
-    lines = split_lines(text)
-    end = "\r\n" if "\r\n" in text else "\n"
-    inside = False
-    section: int | None = None
-    for number, line in enumerate(lines):
-        match = _LINE.match(line.rstrip())
-        if match is None:
-            continue
-        key = match["key"].strip().strip("\"'").lower()
-        if not match["indent"]:
-            inside = key == "project"
-            if inside:
-                section = number
-        elif inside and key == "name":
-            lines[number] = f"{match['indent']}name: {name}{end}"
-            return "".join(lines)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += end
-    if section is not None:
-        lines.insert(section + 1, f"    name: {name}{end}")
-    else:
-        lines += [f"project:{end}", f"    name: {name}{end}"]
-    return "".join(lines)
+    return with_values(text, {"project.name": Scalar(name)})
 
 
 @dataclass(frozen=True)

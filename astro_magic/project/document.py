@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from astro_magic.errors import FileConflictError, InvalidContentError
+from astro_magic.errors import FileConflictError, InvalidContentError, InvalidPathError
 from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines, split_lines
 from astro_magic.system import files
 
@@ -123,6 +123,44 @@ class Document:
         if not new:
             return self._change(before, b"")
         return self._plan_lines(before, content, [line + content.line_end for line in new])
+
+    def plan_append(self, text: str) -> FileChange:
+        """Plan that lines stand at the end of the file.
+
+        Parameters
+        ----------
+        text : str
+            The lines. Where the file has them already, one after the other, nothing changes.
+
+        Raises
+        ------
+        ProjectError
+            As `plan_write`.
+        """
+        before = self.read()
+        content = self._content(before)
+        lines = [line.rstrip("\r\n") for line in content.lines]
+        new = [line.rstrip("\r\n") for line in split_lines(text)]
+        if any(lines[start : start + len(new)] == new for start in range(len(lines) - len(new) + 1)):
+            return self._change(before, before)
+        return self.plan_write("".join(f"{line}\n" for line in (*lines, *new)))
+
+    def plan_bytes(self, data: bytes) -> FileChange:
+        """Plan that the file contains these bytes, which need be no text."""
+        return self._change(self.read(), data)
+
+    def plan_delete(self) -> FileChange:
+        """Plan that the file is removed.
+
+        Raises
+        ------
+        InvalidPathError
+            When there is none.
+        """
+        before = self.read()
+        if before is None:
+            raise InvalidPathError(f"There is no {self.name} to remove.", hint="%astro_file list names the files.")
+        return self._change(before, None)
 
     def write(self, text: str, *, dry_run: bool = False) -> Change:
         """Write a text to the file: `plan_write` and `Project.apply` in one.

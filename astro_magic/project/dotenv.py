@@ -8,7 +8,8 @@ One dialect, read the same way by every engine:
 - Nothing is interpolated: ``$HOME`` stays ``$HOME``. There are no escapes, and no values of several lines.
 - The last of several lines with the same key counts. What is no ``KEY=VALUE`` is passed over.
 
-``.env`` may be a folder; then all ``*.env`` files in it are read, in the order of their names.
+``.env`` may be a folder; then all ``*.env`` files in it are read, in the order of their names, and each is edited as a
+file of its own: ``Dotenv(project, ".env/dev.env")``. How other tools read the same lines is in `dotenv_dialects`.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
-from astro_magic.project.document import Change, Document
+from astro_magic.project.changes import Change
+from astro_magic.project.document import Document
 from astro_magic.system import files
 
-__all__ = ["Dotenv"]
+__all__ = ["Dotenv", "DotenvEntry", "read_line"]
 
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*=(?P<value>.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"\s*(?P<export>export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*=(?P<value>.*)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _AFTER_QUOTE = re.compile(r"\s*(?:#.*)?")
 # Bare, these mean something to a shell or to Docker Compose, which read the same file.
@@ -32,11 +34,31 @@ _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^*|<>;()\[\]{}!-]*")
 
 
 @dataclass(frozen=True)
+class DotenvEntry:
+    """A variable of an environment file, without its value.
+
+    Attributes
+    ----------
+    key : str
+        Its name.
+    line : int
+        The line that sets it, from 1.
+    file : str
+        The file, as a POSIX path relative to the project.
+    """
+
+    key: str
+    line: int
+    file: str
+
+
+@dataclass(frozen=True)
 class _Assignment:
     key: str
-    value: str
-    comment: str
+    value: str = field(repr=False)
+    comment: str = field(repr=False)
     closed: bool
+    exported: bool
 
 
 class Dotenv(Document):
@@ -57,14 +79,42 @@ class Dotenv(Document):
         InvalidContentError
             When it is no UTF-8 text.
         """
-        if not self.path.is_dir():
-            return _values(self.lines())
         found: dict[str, str] = {}
+        for file in self.files():
+            assignments = (_parse(line) for line in file.lines())
+            found.update({assignment.key: assignment.value for assignment in assignments if assignment is not None})
+        return found
+
+    def entries(self) -> tuple[DotenvEntry, ...]:
+        """Read where the variables are set, each time that they are.
+
+        Raises
+        ------
+        FileAccessError
+            When a file cannot be read.
+        InvalidContentError
+            When it is no UTF-8 text.
+        """
+        return tuple(
+            DotenvEntry(assignment.key, number, file.name)
+            for file in self.files()
+            for number, assignment in enumerate(map(_parse, file.lines()), start=1)
+            if assignment is not None
+        )
+
+    def files(self) -> tuple[Dotenv, ...]:
+        """Give the files that are read: this one, or, when it is a folder, those in it in the order of their names.
+
+        Raises
+        ------
+        FileAccessError
+            When the folder cannot be listed.
+        """
+        if not self.path.is_dir():
+            return (self,)
         with files.guard(self.path, "list"):
             names = sorted(path.name for path in self.path.glob("*.env") if path.is_file())
-        for name in names:
-            found.update(_values(Document(self.project, f"{self.name}/{name}").lines()))
-        return found
+        return tuple(Dotenv(self.project, f"{self.name}/{name}") for name in names)
 
     def plan_merge(self, text: str, *, replace: bool = False) -> Change:
         """Plan to bring lines into the file.
@@ -91,7 +141,7 @@ class Dotenv(Document):
         raw = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
         for number, line in enumerate(raw, start=1):
             _check(line, number)
-        self._refuse_folder()
+        self._check_place()
         if replace:
             return Change(f"replace {self.name}", (self.plan_write("\n".join(raw).strip("\n")),))
         return self._plan(f"merge into {self.name}", raw)
@@ -115,7 +165,7 @@ class Dotenv(Document):
         InvalidPathError
             When ``.env`` is a folder.
         """
-        self._refuse_folder()
+        self._check_place()
         chosen = {**(values or {}), **named}
         return self._plan(f"set in {self.name}", [_format(key, value) for key, value in chosen.items()])
 
@@ -136,7 +186,7 @@ class Dotenv(Document):
         InvalidPathError
             When ``.env`` is a folder.
         """
-        self._refuse_folder()
+        self._check_place()
         before = self.read()
         content = self._content(before)
         found = [_parse(line.rstrip("\r\n")) for line in content.lines]
@@ -159,53 +209,75 @@ class Dotenv(Document):
         before = self.read()
         content = self._content(before)
         lines = list(content.lines)
-        comments = {line.strip() for line in lines if line.lstrip().startswith("#")}
-        above: list[str] = []
+        known = {line.strip() for line in lines if line.lstrip().startswith("#")}
+        places: dict[str, int] = {}
+        for place, line in enumerate(lines):
+            assignment = _parse(line.rstrip("\r\n"))
+            if assignment is not None:
+                # The last of several counts.
+                places[assignment.key] = place
+        above: dict[int, list[str]] = {}
+        appended: list[str] = []
+        comments: list[str] = []
         for line in new:
             assignment = _parse(line)
             if assignment is None:
-                if line.strip() and line.strip() not in comments:
-                    comments.add(line.strip())
-                    above.append(line.rstrip())
+                if line.strip() and line.strip() not in known:
+                    known.add(line.strip())
+                    comments.append(line.rstrip())
                 continue
-            place = _find(lines, assignment.key)
-            if place is None:
-                _append(lines, [*above, line], content.line_end)
+            known_place = places.get(assignment.key)
+            if known_place is None:
+                places[assignment.key] = len(lines) + len(appended) + len(comments)
+                appended += [*comments, line]
+            elif known_place < len(lines):
+                lines[known_place] = _merged(lines[known_place], assignment, line)
+                above.setdefault(known_place, []).extend(comment + content.line_end for comment in comments)
             else:
-                lines[place] = _merged(lines[place], assignment, line)
-                lines[place:place] = [comment + content.line_end for comment in above]
-            above = []
-        _append(lines, above, content.line_end)
-        return Change(title, (self._plan_lines(before, content, lines),))
+                appended[known_place - len(lines)] = line
+                appended += comments
+            comments = []
+        result = [line for place, old in enumerate(lines) for line in (*above.get(place, ()), old)]
+        _append(result, [*appended, *comments], content.line_end)
+        return Change(title, (self._plan_lines(before, content, result),))
 
-    def _refuse_folder(self) -> None:
+    def _check_place(self) -> None:
         if self.path.is_dir():
             raise InvalidPathError(
                 f"{self.name} is a folder of several files, so it cannot be edited as one.",
-                hint=f"Edit one of its files: %%astro_file {self.name}/dev.env",
+                hint="Edit one of its files: %%astro_env --file dev.env",
+            )
+        folder, _, _ = self.name.rpartition("/")
+        if folder and (self.project.root / folder).is_file():
+            raise InvalidPathError(
+                f"{folder} is a file, so {self.name} cannot be in it.",
+                hint=f"Edit {folder} itself, or move it into a folder of that name.",
             )
 
 
-def _values(lines: Sequence[str]) -> dict[str, str]:
-    return {assignment.key: assignment.value for assignment in map(_parse, lines) if assignment is not None}
+def read_line(line: str) -> tuple[str, str] | None:
+    """Read a line of an environment file, without its end: the key and the value; None when it sets no variable."""
+    assignment = _parse(line)
+    return None if assignment is None else (assignment.key, assignment.value)
 
 
 def _parse(line: str) -> _Assignment | None:
     match = _ASSIGNMENT.fullmatch(line)
     if match is None:
         return None
+    exported = match["export"] is not None
     text = match["value"].strip()
     quote = text[:1]
     if quote in {"'", '"'}:
         for end in (position for position in range(1, len(text)) if text[position] == quote):
             if _AFTER_QUOTE.fullmatch(text, end + 1):
-                return _Assignment(match["key"], text[1:end], text[end + 1 :], closed=True)
-        return _Assignment(match["key"], text, "", closed=False)
-    comment = re.search(r"(?:^|\s+)#.*", match["value"].rstrip(), re.DOTALL)
+                return _Assignment(match["key"], text[1:end], text[end + 1 :].strip(), closed=True, exported=exported)
+        return _Assignment(match["key"], text, "", closed=False, exported=exported)
+    comment = re.search(r"(?:^|(?<=\s))#.*", match["value"].rstrip(), re.DOTALL)
     if comment:
         value = match["value"].rstrip()[: comment.start()].strip()
-        return _Assignment(match["key"], value, comment[0], closed=True)
-    return _Assignment(match["key"], text, "", closed=True)
+        return _Assignment(match["key"], value, comment[0], closed=True, exported=exported)
+    return _Assignment(match["key"], text, "", closed=True, exported=exported)
 
 
 def _check(line: str, number: int) -> None:
@@ -246,22 +318,14 @@ def _format(key: str, value: str) -> str:
     )
 
 
-def _find(lines: Sequence[str], key: str) -> int | None:
-    """Find the line that sets a key; the last one, since that is the one that counts."""
-    for number in reversed(range(len(lines))):
-        assignment = _parse(lines[number].rstrip("\r\n"))
-        if assignment is not None and assignment.key == key:
-            return number
-    return None
-
-
 def _merged(old: str, assignment: _Assignment, line: str) -> str:
     body = old.rstrip("\r\n")
     before = _parse(body)
-    if before is not None and before.value == assignment.value and (not assignment.comment or before == assignment):
+    if before is None or (before.value == assignment.value and assignment.comment in {"", before.comment}):
         return old
-    kept = before.comment.strip() if before is not None and not assignment.comment else ""
-    return f"{line.rstrip()}{'  ' if kept else ''}{kept}{old[len(body) :]}"
+    export = "export " if before.exported and not assignment.exported else ""
+    kept = "" if assignment.comment else before.comment
+    return f"{export}{line.rstrip()}{'  ' if kept else ''}{kept}{old[len(body) :]}"
 
 
 def _append(lines: list[str], new: Sequence[str], line_end: str) -> None:

@@ -19,6 +19,7 @@ from astro_magic.errors import InvalidContentError
 from astro_magic.project.dockerfile import instructions
 from astro_magic.project.document import Document
 from astro_magic.project.masking import mask_lines
+from astro_magic.project.os_packages import OsPackages
 from astro_magic.system.secrets import MASK
 
 if TYPE_CHECKING:
@@ -184,22 +185,23 @@ def _item(salt: str, *, key: str, line: int, shown: str, secret: str) -> _Item:
 
 
 def _read_requirements(project: Project, salt: str) -> Iterator[_Item]:
-    for entry in project.requirements.entries():
-        if entry.kind in {"blank", "comment"}:
-            continue
-        # The text itself may hold credentials, which the key must not.
-        shown = mask_lines("requirements.txt", [entry.text])[0]
-        key = (
-            f"{entry.name} {entry.marker}".strip() if entry.name else mask_lines("requirements.txt", [entry.meaning])[0]
-        )
-        yield _item(salt, key=key, line=entry.line, shown=shown, secret=entry.meaning)
+    for document in (project.requirements, *project.requirements.included()):
+        place = "" if document.name == project.requirements.name else f"{document.name}: "
+        for entry in document.entries():
+            if entry.kind in {"blank", "comment"}:
+                continue
+            # The text itself may hold credentials, which the key must not.
+            shown = place + mask_lines(document.name, [entry.text])[0]
+            named = f"{entry.name} {entry.marker}".strip() if entry.name else ""
+            key = place + (named or mask_lines(document.name, [entry.meaning])[0])
+            yield _item(salt, key=key, line=entry.line, shown=shown, secret=entry.meaning)
 
 
 def _read_packages(project: Project, salt: str) -> Iterator[_Item]:
-    for number, line in enumerate(Document(project, "packages.txt").lines(), start=1):
-        package = line.partition("#")[0].strip()
-        if package:
-            yield _item(salt, key=package.partition("=")[0], line=number, shown=package, secret=package)
+    for entry in OsPackages(project, "packages.txt").entries():
+        if entry.text:
+            key = " ".join(entry.names) or entry.text
+            yield _item(salt, key=key, line=entry.line, shown=entry.text, secret=entry.text)
 
 
 def _read_dockerfile(project: Project, salt: str) -> Iterator[_Item]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from astro_magic.errors import FileAccessError, FileConflictError, NothingToUndoError
 from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines
+from astro_magic.project.config import CONFIG_NAME
 from astro_magic.project.location import check_relative
 from astro_magic.project.masking import is_environment_file
 from astro_magic.system import files, locks
@@ -58,7 +59,7 @@ class Journal:
             return change
         with self.hold(change.title):
             for file in pending:
-                current = files.read_optional(file.path)
+                current = _current(file.path)
                 if current != file.before:
                     raise FileConflictError(
                         f"{file.name} changed after it was read{named_lines(file.before, current)}, "
@@ -87,8 +88,8 @@ class Journal:
                 changed = False
                 for file in entry.files:
                     if file.name not in state:
-                        path = self._root / check_relative(file.name)
-                        state[file.name] = before[file.name] = files.read_optional(path)
+                        path = self._root / _checked(file.name)
+                        state[file.name] = before[file.name] = _current(path)
                     reverted = _reverted(entry, file, state[file.name], merge=merge)
                     changed |= reverted != state[file.name]
                     state[file.name] = reverted
@@ -137,6 +138,11 @@ def _reverted(entry: HistoryEntry, file: HistoryFile, current: bytes | None, *, 
     )
 
 
+def _checked(name: str) -> str:
+    """Check the name of a file in the history, which somebody may have put there."""
+    return name if name == CONFIG_NAME else check_relative(name)
+
+
 def _too_few(steps: int) -> NothingToUndoError:
     if steps:
         return NothingToUndoError(
@@ -158,14 +164,16 @@ def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], objec
     done: list[FileChange] = []
     try:
         with ExitStack() as stack:
-            commits = [(change, _stage(stack, change.path, change.name, change.after)) for change in changes]
+            # What is removed goes first: a folder may take the place of a file, or a file that of a folder.
+            ordered = sorted(changes, key=lambda change: change.after is not None)
+            commits = [(change, _stage(stack, change.path, change.name, change.after)) for change in ordered]
             for change, commit in commits:
                 done.append(change)
                 commit()
     except BaseException as error:
         for change in reversed(done):
             try:
-                if files.read_optional(change.path) != change.before:
+                if _current(change.path) != change.before:
                     with ExitStack() as stack:
                         _stage(stack, change.path, change.name, change.before)()
             except FileAccessError as failure:
@@ -176,11 +184,29 @@ def _write_all(changes: Sequence[FileChange], *, on_rollback: Callable[[], objec
         raise
 
 
+def _current(path: Path) -> bytes | None:
+    """Read a file; None when there is none, or a folder in its place."""
+    with files.guard(path, "read"):
+        folder = path.is_dir() or any(parent.is_file() for parent in path.parents)
+    return None if folder else files.read_optional(path)
+
+
 def _stage(stack: ExitStack, path: Path, name: str, content: bytes | None) -> Callable[[], None]:
     """Prepare what a file is to contain, and give what makes it so."""
     if content is None:
         return lambda: files.remove(path)
+    mode = 0o600 if is_environment_file(name) else None
+    if path.is_dir() or path.parent.is_file():
+        # Its place is free only when what stands there has been removed.
+        return lambda: _write_in_free_place(path, content, mode)
     files.make_folder(path.parent)
     files.remove_leftovers(path)
-    mode = 0o600 if is_environment_file(name) else None
     return stack.enter_context(files.stage(path, content, mode=mode)).commit
+
+
+def _write_in_free_place(path: Path, content: bytes, mode: int | None) -> None:
+    if path.is_dir():
+        with files.guard(path, "replace"):
+            path.rmdir()
+    files.make_folder(path.parent)
+    files.write_atomic(path, content, mode=mode)

@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from astro_magic.system.secrets import MASK, mask_credentials
+from astro_magic.project.dockerfile_lines import LogicalLine, assignments, parse
+from astro_magic.system.secrets import MASK, is_reference, is_secret_name, mask_credentials
 
 __all__ = ["is_environment_file", "mask_lines"]
 
-_DOCKER_ENV_PAIR = re.compile(
-    r"^(?P<start>\s*ENV\s+\w*(?:PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL|CONN)\w*\s+)(?P<value>\S.*)$",
-    re.IGNORECASE,
-)
 _SAFE_SETTING = re.compile(
     r"^(?P<start>\s*(?:-\s+)*)(?P<key>airflow|connections|pools|variables|conn_id|conn_type|conn_host|conn_schema"
     r"|conn_login|conn_port|pool_name|pool_slot|pool_description|variable_name)\s*:(?P<value>\s.*)?$",
 )
+_INNER_SETTING = re.compile(r"^\s*[\[{]|,\s*[\"']?\w+[\"']?\s*:")
 _SETTING = re.compile(r"^(?P<start>\s*(?:-\s+)*)(?P<key>[\w\"'-]+)\s*:(?P<value>.*)$")
 _ASSIGNMENT = re.compile(r"^(?P<key>\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*=)(?P<value>.*)$")
 
@@ -50,7 +48,9 @@ def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
         return [_mask_environment_line(line) for line in lines]
     if name == "airflow_settings.yaml":
         return _mask_settings(lines)
-    return [mask_credentials(_DOCKER_ENV_PAIR.sub(rf"\g<start>{MASK}", line)) for line in lines]
+    if name.rpartition("/")[2].startswith("Dockerfile"):
+        lines = _mask_dockerfile(lines)
+    return [mask_credentials(line) for line in lines]
 
 
 def _mask_environment_line(line: str) -> str:
@@ -65,6 +65,26 @@ def _mask_environment_line(line: str) -> str:
     if match is None:
         return MASK
     return f"{match['key']}{MASK}" if match["value"].strip() else line
+
+
+def _mask_dockerfile(lines: Sequence[str]) -> list[str]:
+    """Hide the values of keys whose names say that they are secret, over all the lines that a value stands on."""
+    shown = list(lines)
+    for entry in parse(lines):
+        # From the last to the first, so that what is hidden does not move what is still to be.
+        for found in reversed(assignments(entry)):
+            if not found.value or not is_secret_name(found.key) or is_reference(found.value):
+                continue
+            physical = entry.raw.split("\n")
+            logical = LogicalLine(physical, entry.escape)
+            first, start = logical.position(found.end - len(found.value))
+            last, end = logical.position(found.end - 1)
+            for line in range(first, last + 1):
+                place = entry.line - 1 + line
+                before = physical[line][:start] if line == first else ""
+                after = shown[place][end + 1 :] if line == last else ""
+                shown[place] = f"{before}{MASK}{after}"
+    return shown
 
 
 def _mask_settings(lines: Sequence[str]) -> list[str]:
@@ -84,8 +104,8 @@ def _mask_settings(lines: Sequence[str]) -> list[str]:
             shown.append(_mask_settings_comment(line))
             continue
         safe = _SAFE_SETTING.match(line)
-        # A mapping or list in braces may hold anything, secrets included.
-        if safe is not None and not (safe["value"] or "").strip().startswith(("{", "[")):
+        # A mapping or list in braces may hold anything, secrets included; so may a line in the middle of one.
+        if safe is not None and not _INNER_SETTING.search(safe["value"] or ""):
             shown.append(mask_credentials(line))
             continue
         setting = _SETTING.match(line)

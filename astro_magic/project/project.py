@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
-from astro_magic.project.changes import Change
+from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.config import Config
 from astro_magic.project.document import Document
 from astro_magic.project.dotenv import Dotenv
@@ -21,9 +22,16 @@ from astro_magic.project.location import (
 )
 from astro_magic.project.requirements import Requirements
 from astro_magic.project.runtime import Runtime
-from astro_magic.project.scaffold import write_scaffold
+from astro_magic.project.scaffold import Scaffold, Template, TemplateFile, enclosing_project
 from astro_magic.system import files
 from astro_magic.system.history import HistoryEntry
+
+if TYPE_CHECKING:
+    from astro_magic.project.airflowignore import AirflowIgnore
+    from astro_magic.project.config_file import ConfigFile
+    from astro_magic.project.dockerfile import Dockerfile
+    from astro_magic.project.os_packages import OsPackages
+    from astro_magic.project.settings import Settings
 
 __all__ = ["Creation", "Project"]
 
@@ -40,11 +48,17 @@ class Creation:
         The files that were made, as POSIX paths relative to the project; empty folders end with a slash.
     kept : tuple of str
         The files that were there and were left alone.
+    notes : tuple of str
+        What the user should know.
+    replaced : tuple of str
+        The files that a template's took the place of. That can be taken back.
     """
 
     project: Project
     created: tuple[str, ...]
     kept: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,17 @@ class Project:
         return cls(find_root(path))
 
     @classmethod
-    def create(cls, path: str | Path, *, name: str | None = None, runtime: str | None = None) -> Creation:
+    def create(
+        cls,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        runtime: str | None = None,
+        airflow: str | None = None,
+        python: str | None = None,
+        template: Template | None = None,
+        force: bool = False,
+    ) -> Creation:
         """Make a project, or complete one. Files that exist are kept as they are. Needs no network.
 
         Parameters
@@ -85,17 +109,23 @@ class Project:
             Its folder.
         name : str, optional
             Its name. Default: the one it has, else one derived from the folder.
-        runtime : str, optional
-            The tag of the runtime image, such as ``3.3-1``, for a Dockerfile that is not there yet.
+        runtime, airflow, python : str, optional
+            What is asked of the runtime image, for a Dockerfile that is not there yet: its tag (``3.3-8``), an Airflow
+            version or the beginning of one (``3.1``), a Python version. See `astro_magic.project.runtimes.choose`.
+        template : Template, optional
+            Files to begin with, in place of the example DAG. See `astro_magic.sources.templates.find_template`.
+        force : bool, optional
+            Make it inside another project's folder, and let the template's files take the place of those that are
+            there (`undo` takes that back). Those in ``.astro`` are kept all the same.
 
         Raises
         ------
         InvalidPathError
-            When the path is the home folder or a file, or the name is none.
+            When the path is the home folder or a file, or in another project; or the name is none.
         InvalidContentError
-            When the tag is none.
+            When no runtime suits what is asked for.
         FileAccessError
-            When a file or folder cannot be written.
+            When a file or folder cannot be written. Calling this again then does what is missing.
         """
         root = absolute(path)
         if is_home(root):
@@ -105,8 +135,22 @@ class Project:
             )
         if root.exists() and not root.is_dir():
             raise InvalidPathError(f"{root} is a file.", hint="Name a folder.")
-        created, kept = write_scaffold(root, name=name, tag=runtime)
-        return Creation(cls(root), created, kept)
+        outer = None if force else enclosing_project(root)
+        if outer is not None:
+            raise InvalidPathError(
+                f"{root} is in another project, {outer}.",
+                hint="Choose a folder outside of it, or give --force to make a project there all the same.",
+            )
+        scaffold = Scaffold(root, name=name, runtime=runtime, airflow=airflow, python=python, template=template)
+        written = scaffold.write()
+        project = cls(root)
+        replaced: set[str] = set()
+        if force and template is not None:
+            there = [file for file in scaffold.from_template() if file.name in written.kept]
+            change = project.edit(lambda: project._plan_template(template.name, there))
+            replaced = {file.name for file in change.files if file.kind != "unchanged"}
+        kept = tuple(file for file in written.kept if file not in replaced)
+        return Creation(project, written.created, kept, scaffold.notes, tuple(sorted(replaced)))
 
     @property
     def config(self) -> Config:
@@ -178,6 +222,84 @@ class Project:
     def dotenv(self) -> Dotenv:
         """The environment variables, in ``.env``."""
         return Dotenv(self, ".env")
+
+    def dotenv_file(self, name: str) -> Dotenv:
+        """Give one of the files of a ``.env`` folder, which need not exist yet.
+
+        Parameters
+        ----------
+        name : str
+            Its name, such as ``dev.env``.
+
+        Raises
+        ------
+        InvalidPathError
+            When the name is none for such a file.
+        """
+        inner = _dotenv_name(name)
+        if self.dotenv.path.is_file():
+            raise InvalidPathError(
+                ".env is a file, so there can be no other file in it.",
+                hint=f"Make it a folder first: %astro_env move {inner}",
+            )
+        return Dotenv(self, project_file_name(self.root, f".env/{inner}"))
+
+    def plan_dotenv_folder(self, name: str) -> Change:
+        """Plan that ``.env`` becomes a folder, with what it holds now as one of its files.
+
+        Parameters
+        ----------
+        name : str
+            The name of that file, such as ``dev.env``.
+
+        Raises
+        ------
+        InvalidPathError
+            When the name is none for such a file, or ``.env`` is a folder already.
+        """
+        if self.dotenv.path.is_dir():
+            raise InvalidPathError(
+                ".env is a folder already.", hint=f"Write to a file in it: %%astro_env --file {name}"
+            )
+        old = self.dotenv.read()
+        inner = _dotenv_name(name)
+        new = FileChange(self.dotenv.path / inner, f".env/{inner}", None, old or b"")
+        return Change(f"move .env to {new.name}", (FileChange(self.dotenv.path, ".env", old, None), new))
+
+    @property
+    def os_packages(self) -> OsPackages:
+        """The operating system's packages of the image, in ``packages.txt``."""
+        from astro_magic.project.os_packages import OsPackages
+
+        return OsPackages(self, "packages.txt")
+
+    @property
+    def dockerfile(self) -> Dockerfile:
+        """What the image is made from."""
+        from astro_magic.project.dockerfile import Dockerfile
+
+        return Dockerfile(self, "Dockerfile")
+
+    @property
+    def settings(self) -> Settings:
+        """The connections, pools and variables, in ``airflow_settings.yaml``."""
+        from astro_magic.project.settings import Settings
+
+        return Settings(self, "airflow_settings.yaml")
+
+    @property
+    def airflowignore(self) -> AirflowIgnore:
+        """The patterns of what Airflow passes over, in ``dags/.airflowignore``."""
+        from astro_magic.project.airflowignore import AirflowIgnore
+
+        return AirflowIgnore(self, "dags/.airflowignore")
+
+    @property
+    def config_file(self) -> ConfigFile:
+        """The project's configuration, ``.astro/config.yaml``, to be edited; `config` reads it."""
+        from astro_magic.project.config_file import ConfigFile
+
+        return ConfigFile(self)
 
     def variables(self) -> dict[str, str]:
         """Read the environment variables of ``.env``.
@@ -323,6 +445,24 @@ class Project:
         """
         return self._journal.last_written(name)
 
+    def _plan_template(self, title: str, there: Sequence[TemplateFile]) -> Change:
+        """Plan that the files of a template take the place of those that are there, but for those in ``.astro``."""
+        changes = []
+        for file in there:
+            if not file.name.startswith(".astro/"):
+                document = self.file(file.name)
+                changes.append(FileChange(document.path, document.name, document.read(), file.content))
+        return Change(f"template {title}", tuple(changes))
+
     @property
     def _journal(self) -> Journal:
         return Journal(self.root, self.state_dir, self.make_state_dir)
+
+
+def _dotenv_name(name: str) -> str:
+    inner = name.removeprefix(".env/")
+    if "/" in inner or not inner.endswith(".env") or inner == ".env":
+        raise InvalidPathError(
+            f"{name!r} is no name for a file of the folder .env.", hint="Give one that ends in .env, as dev.env."
+        )
+    return inner

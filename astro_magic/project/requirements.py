@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.document import Change, Document
+from astro_magic.project.changes import Change
+from astro_magic.project.document import Document
 from astro_magic.project.requirement_lines import RequirementLine, check, parse
 
 __all__ = ["Requirements"]
@@ -28,6 +30,32 @@ class Requirements(Document):
             When it is no UTF-8 text.
         """
         return tuple(parse(self.lines()))
+
+    def included(self) -> tuple[Requirements, ...]:
+        """Give the files of the project that this one includes with ``-r`` or ``-c``, and those that they include.
+
+        Raises
+        ------
+        FileAccessError
+            When a file cannot be read.
+        InvalidContentError
+            When one is no UTF-8 text.
+        """
+        found: dict[str, Requirements] = {}
+        waiting: list[Requirements] = [self]
+        while waiting:
+            document = waiting.pop(0)
+            for entry in document.entries():
+                option, _, target = entry.meaning.partition(" ")
+                if entry.kind != "option" or option not in {"--requirement", "--constraint"}:
+                    continue
+                name = posixpath.normpath(posixpath.join(posixpath.dirname(document.name), target))
+                path = self.project.root / name
+                if name in {self.name, *found} or name.startswith("..") or not path.is_file():
+                    continue
+                found[name] = Requirements(self.project, name)
+                waiting.append(found[name])
+        return tuple(found.values())
 
     def names(self) -> dict[str, tuple[int, str]]:
         """Read which packages the file names.
@@ -170,6 +198,9 @@ class _Merge:
         self._blocks = [_Block(entry, lines[entry.line - 1 : entry.line - 1 + entry.length]) for entry in entries]
         self._end = line_end
         self._comments = {entry.raw.strip() for entry in entries if entry.kind == "comment"}
+        self._by_identity: dict[str, list[_Block]] = {}
+        for block in self._blocks:
+            self._by_identity.setdefault(block.entry.identity, []).append(block)
 
     def bring(self, new: Sequence[RequirementLine]) -> None:
         """Bring all lines in: first those that the file has, so that no other line takes their place."""
@@ -204,7 +235,7 @@ class _Merge:
         """Find the line whose place a new line takes, and keep it from being taken again."""
         if entry.kind in {"blank", "comment"}:
             return None
-        same = [block for block in self._blocks if block.entry.identity == entry.identity]
+        same = self._by_identity.get(entry.identity, [])
         if exact:
             found = [block for block in same if block.entry.marker == entry.marker]
         else:
@@ -238,4 +269,5 @@ class _Merge:
         block = _Block(entry, [line + self._end for line in lines])
         block.claimed = True
         self._blocks.append(block)
+        self._by_identity.setdefault(entry.identity, []).append(block)
         return block

@@ -1,27 +1,24 @@
-"""Which Airflow and which Python a project's image stands for."""
+"""Which Airflow and which Python a project's image stands for, by its name and tag and the table of runtimes."""
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.dockerfile import base_image
+from astro_magic.project.runtime_tag import Tag
+from astro_magic.project.runtimes import read_table
 
 __all__ = ["Runtime"]
 
 _REFERENCE = re.compile(
     r"(?P<repository>(?:[^/@\s]+/)*[^/:@\s]+)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*))?(?P<digest>@\S+)?",
 )
-_VARIANT = r"(?:-(?P<python>python-\d+\.\d+)|-base|-slim)*"
-_TAG_3 = re.compile(rf"(?P<line>3\.\d+)-(?P<build>\d+){_VARIANT}")
-_TAG_2 = re.compile(rf"(?P<major>\d+)\.\d+\.\d+{_VARIANT}")
 _TAG_AIRFLOW = re.compile(r"(?:slim-)?(?P<version>[23]\.\d+\.\d+(?:(?:a|b|rc)\d+)?)(?:-(?P<python>python\d+\.\d+))?")
-_HINT = "Use an image such as astrocrpublic.azurecr.io/runtime:3.3-1 or apache/airflow:3.3.2."
+#: The Python of apache/airflow images whose tag names none.
+_APACHE_PYTHON = "3.12"
+_HINT = "Use an image such as astrocrpublic.azurecr.io/runtime:3.3-8 or apache/airflow:3.3.2."
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Runtime:
     image : str
         The image, with its tag, and its digest if it has one.
     tag : str
-        The tag alone, such as ``3.3-1``.
+        The tag alone, such as ``3.3-8``.
     airflow : str
         The Airflow version: a whole one (``3.1.8``) when `exact`, else a line of versions (``3.3``).
     python : str
@@ -82,7 +79,7 @@ class Runtime:
         Parameters
         ----------
         image : str
-            Such as ``astrocrpublic.azurecr.io/runtime:3.3-1-python-3.12`` or ``apache/airflow:3.1.8``.
+            Such as ``astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12`` or ``apache/airflow:3.1.8``.
         place : str, optional
             Where the image is named, to begin an error with.
 
@@ -105,27 +102,14 @@ class Runtime:
         return cls(image=image, tag=tag, airflow=version, python=python, exact=exact)
 
 
-@functools.cache
-def _table() -> dict[str, Any]:
-    """Read what is known about published tags."""
-    text = (resources.files("astro_magic.project") / "runtimes.json").read_text("utf-8")
-    table: dict[str, Any] = json.loads(text)
-    return table
-
-
-def _airflow_and_python(repository: str, tag: str) -> tuple[str, str] | None:
-    table = _table()
-    default: str = table["python"]
+def _airflow_and_python(repository: str, text: str) -> tuple[str, str] | None:
     if repository.endswith("apache/airflow"):
-        match = _TAG_AIRFLOW.fullmatch(tag)
-        return (match["version"], (match["python"] or "").removeprefix("python") or default) if match else None
-    match = _TAG_3.fullmatch(tag)
-    if match:
-        known = table["airflow_3"].get(f"{match['line']}-{match['build']}", {})
-        named = (match["python"] or "").removeprefix("python-")
-        return known.get("airflow", match["line"]), named or known.get("python", default)
-    match = _TAG_2.fullmatch(tag)
-    if match and repository.endswith("astro-runtime") and match["major"] in table["airflow_2"]:
-        known = table["airflow_2"][match["major"]]
-        return known["airflow"], (match["python"] or "").removeprefix("python-") or known["python"]
-    return None
+        match = _TAG_AIRFLOW.fullmatch(text)
+        return (match["version"], (match["python"] or "").removeprefix("python") or _APACHE_PYTHON) if match else None
+    tag = Tag.parse(text)
+    # A tag such as 3.1-2 is known anywhere, in a mirror as well; 3.12 and 12.1.0 are tags of other images, too.
+    own_name = "runtime" if tag is not None and tag.floating else "astro-runtime"
+    if tag is None or ((tag.floating or tag.airflow_major == 2) and repository.rpartition("/")[2] != own_name):
+        return None
+    release = read_table().find(tag)
+    return (release.airflow, tag.python or release.python) if release is not None else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from astro_magic.views.changes import ChangeView, EntriesView, UndoView
+from astro_magic.views.changes import ChangeView, DifferenceView, EntriesView, HistoryView, UndoView
 from astro_magic.views.dags import ParseView, RunView, TriggerView
+from astro_magic.views.doctor import DoctorView
 from astro_magic.views.environment import CommandView, LogView, RestartView, StartView, StatusView, StopView
 from astro_magic.views.packages import PackagesView
 from astro_magic.views.progress import Display, Handle, Progress
@@ -14,9 +15,12 @@ __all__ = [
     "ChangeView",
     "CommandView",
     "CreationView",
+    "DifferenceView",
     "Display",
+    "DoctorView",
     "EntriesView",
     "Handle",
+    "HistoryView",
     "LogView",
     "OverviewView",
     "PackagesView",

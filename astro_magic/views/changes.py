@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 from astro_magic.views.environment import pending_lines
 from astro_magic.views.report import Block, Cell, Diff, Line, Report, Span, Table, line
 from astro_magic.views.view import View
-from astro_magic.views.words import count, duration
+from astro_magic.views.words import count, duration, when
 
 if TYPE_CHECKING:
-    from astro_magic.project.document import Change, FileChange
-    from astro_magic.project.fingerprint import Pending
+    from astro_magic.engines.engine import EngineStatus
+    from astro_magic.project.changes import Change, FileChange
+    from astro_magic.project.fingerprint import Pending, Reason
     from astro_magic.resolve.resolver import Resolution
+    from astro_magic.system.history import HistoryEntry
 
-__all__ = ["ChangeView", "EntriesView", "UndoView", "change_counts", "resolution_words"]
+__all__ = [
+    "ChangeView",
+    "DifferenceView",
+    "EntriesView",
+    "HistoryView",
+    "UndoView",
+    "change_counts",
+    "resolution_words",
+]
 
 #: Read when the environment is started; what else there is in a project is read when it is used.
-_MADE_OF = frozenset({"requirements.txt", "packages.txt", "Dockerfile", ".env", "airflow_settings.yaml"})
+_MADE_OF = ("requirements.txt", "packages.txt", "Dockerfile", ".env", ".env/")
 
 
 def change_counts(file: FileChange) -> str:
@@ -58,7 +68,7 @@ class ChangeView(View):
         Whether Airflow runs, so that a restart and not a start applies it.
     resolution : Resolution or None
         What the requirements resolve to, where that was asked.
-    note : str
+    notes : sequence of str
         What else is to know.
     """
 
@@ -69,13 +79,13 @@ class ChangeView(View):
         pending: Pending | None = None,
         running: bool = False,
         resolution: Resolution | None = None,
-        note: str = "",
+        notes: Sequence[str] = (),
     ) -> None:
         self.change = change
         self.pending = pending
         self.running = running
         self.resolution = resolution
-        self.note = note
+        self.notes = notes
 
     def headline(self) -> Line:
         """Name the first file and how much of it changed."""
@@ -93,7 +103,7 @@ class ChangeView(View):
         return Report.of(
             blocks or line("Nothing changed."),
             line(Span(resolution_words(self.resolution), "muted"), indent=1) if self.resolution else None,
-            line(self.note) if self.note else None,
+            [line(note) for note in self.notes],
             line("Dry run: nothing was written.") if changed and not self.change.applied else None,
             self._applies(self.pending) if self.pending is not None else None,
         )
@@ -106,7 +116,7 @@ class ChangeView(View):
             return []
         if self.running:
             return [line("No restart needed.")]
-        if any(file.name in _MADE_OF for file in self.change.files):
+        if any(file.name.startswith(_MADE_OF) for file in self.change.files):
             return [line("Applies with ", Span("%astro_start", "code"), ".")]
         return []
 
@@ -126,6 +136,80 @@ class UndoView(ChangeView):
     def report(self) -> Report:
         """Build what was taken back, and the diff."""
         return Report.of(self.headline(), super().report().blocks)
+
+
+class HistoryView(View):
+    """The changes that can be taken back.
+
+    Attributes
+    ----------
+    entries : tuple of HistoryEntry
+        The changes, newest first.
+    """
+
+    def __init__(self, entries: Sequence[HistoryEntry]) -> None:
+        self.entries = tuple(entries)
+
+    def headline(self) -> Line:
+        """Say how many there are."""
+        many = count(len(self.entries), "change")
+        return line(f"{many} can be taken back" if self.entries else "There is no change that can be taken back.")
+
+    def report(self) -> Report:
+        """Build the table; the first column is what ``%astro_undo`` takes."""
+        rows = [
+            (str(steps), when(entry.at), entry.title, ", ".join(file.name for file in entry.files))
+            for steps, entry in enumerate(self.entries, start=1)
+        ]
+        table = Table(("steps", "made", "change", "files"), tuple(rows), "rlll")
+        return Report.of(self.headline(), table if rows else None)
+
+
+class DifferenceView(View):
+    """How the project's files differ from what the running Airflow was started with.
+
+    Attributes
+    ----------
+    pending : Pending
+        The differences.
+    status : EngineStatus
+        What runs.
+    """
+
+    def __init__(self, pending: Pending, status: EngineStatus, *, files: Sequence[str] = ()) -> None:
+        self.pending = pending
+        self.status = status
+        self._files = tuple(name.rstrip("/") for name in files)
+
+    def headline(self) -> Line:
+        """Say in how many files there are differences."""
+        if not self.status.running:
+            return line("Airflow does not run, so there is nothing to compare with.")
+        names = list(dict.fromkeys(reason.file for reason in self._reasons()))
+        since = f" since {when(self.status.started_at)}" if self.status.started_at else ""
+        if not names:
+            return line(f"What runs is what the files say: no change{since} that needs a restart.")
+        return line(f"Changed{since}: ", Span(", ".join(names), "strong"))
+
+    def report(self) -> Report:
+        """Build the differences of each file."""
+        blocks: list[Block] = []
+        if self.status.running:
+            for name in dict.fromkeys(reason.file for reason in self._reasons()):
+                blocks.append(line(Span(name, "strong")))
+                blocks += [line(reason.detail, indent=1) for reason in self._reasons() if reason.file == name]
+            if blocks:
+                blocks += pending_lines(self.pending, running=True, told={reason.file for reason in self._reasons()})
+        else:
+            blocks.append(line(Span("%astro_diff --git", "code"), " compares with the last commit."))
+        return Report.of(self.headline(), blocks)
+
+    def _reasons(self) -> list[Reason]:
+        return [
+            reason
+            for reason in self.pending.reasons
+            if not self._files or any(f"{reason.file}/".startswith(f"{name}/") for name in self._files)
+        ]
 
 
 class EntriesView(View):
@@ -149,7 +233,8 @@ class EntriesView(View):
 
     def headline(self) -> Line:
         """Say how many there are."""
-        entries = count(len(self.rows), self._noun) if self.rows else f"no {self._noun}s"
+        plural = f"{self._noun.removesuffix('y')}ies" if self._noun.endswith("y") else f"{self._noun}s"
+        entries = count(len(self.rows), self._noun, plural) if self.rows else f"no {plural}"
         return line(Span(self.file, "strong"), f"  {entries}")
 
     def report(self) -> Report:

@@ -12,7 +12,7 @@ from astro_magic.views.words import count, duration, seconds_long, state, when
 if TYPE_CHECKING:
     from astro_magic.airflow.runs import DagRun
     from astro_magic.dags.results import DagSummary, ImportFailure, ParseResult, TaskResult, TestRun
-    from astro_magic.project.document import Change
+    from astro_magic.project.changes import Change
 
 __all__ = ["ParseView", "RunView", "TriggerView", "failure_lines", "written"]
 

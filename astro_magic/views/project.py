@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from astro_magic.views.doctor import finding_lines
 from astro_magic.views.environment import pending_lines
 from astro_magic.views.report import Line, Listing, Report, Span, Table, line
 from astro_magic.views.view import View
@@ -12,6 +13,7 @@ from astro_magic.views.words import count, span_of_time, state
 
 if TYPE_CHECKING:
     from astro_magic.engines.engine import EngineStatus, Problem
+    from astro_magic.project.checks.finding import Finding
     from astro_magic.project.fingerprint import Pending
     from astro_magic.project.project import Creation, Project
 
@@ -39,6 +41,8 @@ class OverviewView(View):
         What a restart would apply.
     problems : tuple of Problem
         What stands in the way of a start.
+    findings : tuple of Finding
+        What the checks of the project's files found.
     """
 
     def __init__(
@@ -47,11 +51,14 @@ class OverviewView(View):
         status: EngineStatus | None = None,
         pending: Pending | None = None,
         problems: Sequence[Problem] = (),
+        *,
+        findings: Sequence[Finding] = (),
     ) -> None:
         self.project = project
         self.status = status
         self.pending = pending
         self.problems = tuple(problems)
+        self.findings = tuple(findings)
 
     def headline(self) -> Line:
         """Name the project and its Airflow."""
@@ -69,6 +76,7 @@ class OverviewView(View):
                 for problem in problems
                 for block in (line(Span(problem.what, "bad"), f": {problem.why}"), line(problem.hint, indent=1))
             ],
+            finding_lines(self.findings),
             pending_lines(self.pending, running=running) if self.pending is not None else None,
             None if running or problems else line("Start Airflow with ", Span("%astro_start", "code"), "."),
         )
@@ -115,6 +123,10 @@ class CreationView(View):
             if kept
             else None,
             Listing(tuple(kept)) if kept else None,
+            [line("Replaced by the template's: ", ", ".join(creation.replaced), "; ", Span("%astro_undo", "code"), ".")]
+            if creation.replaced
+            else None,
+            [line(note) for note in creation.notes],
             line(
                 "This notebook now works on ",
                 Span(creation.project.name, "strong"),

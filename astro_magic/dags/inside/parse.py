@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
 
@@ -15,6 +16,8 @@ def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.utils.file import might_contain_dag
 
+    # The DAG processor lets DAG files import what stands beside them; this is a process of its own, so it may as well.
+    sys.path.append(request["dags_folder"])
     file = request["file"]
     started = time.perf_counter()
     bag = DagBag(file, safe_mode=False, bundle_path=request["dags_folder"])

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sqlite3
+import sys
 import tempfile
 import time
 from collections import deque
@@ -32,6 +33,8 @@ def main(request: dict[str, Any], emit: _Emit) -> dict[str, Any]:
     """Run ``request["dag_id"]`` and tell each task's state as it changes."""
     from airflow.dag_processing.dagbag import DagBag
 
+    # The DAG processor lets DAG files import what stands beside them; this is a process of its own, so it may as well.
+    sys.path.append(request["dags_folder"])
     dag = None
     errors: dict[str, str] = {}
     for file in request["files"]:

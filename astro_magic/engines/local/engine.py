@@ -44,6 +44,7 @@ from astro_magic.errors import (
     NotRunningError,
     StartFailedError,
 )
+from astro_magic.machine.ports import is_free
 from astro_magic.project.config import Config
 from astro_magic.project.fingerprint import Action
 from astro_magic.project.project import Project
@@ -287,7 +288,7 @@ class LocalEngine(Engine):
             return False
         state = supervisor.ask({"do": "status"})
         healthy = not state["failure"] and all(part["state"] != "failed" for part in state["components"])
-        return healthy and (bool(state["components"]) or ports.is_free(supervisor.port))
+        return healthy and (bool(state["components"]) or is_free(supervisor.port))
 
     def _prepare_database(self, supervisor: Supervisor) -> Operation[None]:
         version = supervisor.airflow_version

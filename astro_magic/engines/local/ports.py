@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 
-import psutil
-
 from astro_magic.errors import PortInUseError
+from astro_magic.machine.ports import is_free, listener_on
 
-__all__ = ["choose_port", "is_free", "owner_of"]
+__all__ = ["choose_port", "owner_of"]
 
 _ADDRESS = "127.0.0.1"
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of the loopback address, on every interface too."""
-    for address in (_ADDRESS, ""):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, port))
-            except OSError:
-                return False
-    return True
 
 
 def choose_port(asked: int | None, *preferred: int | None) -> int:
@@ -56,8 +42,5 @@ def choose_port(asked: int | None, *preferred: int | None) -> int:
 
 def owner_of(port: int) -> str:
     """Say who listens on a port, as `` by NAME (process 123)``; empty when that cannot be seen."""
-    with contextlib.suppress(psutil.Error, OSError):
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,) and connection.pid:
-                return f" by {psutil.Process(connection.pid).name()} (process {connection.pid})"
-    return ""
+    listener = listener_on(port)
+    return f" by {listener.name or 'a process'} (process {listener.pid})" if listener else ""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_magic.errors import FileConflictError, InvalidContentError
-from astro_magic.project.document import Change, FileChange, split_lines
+from astro_magic.project.changes import Change, FileChange, split_lines
 from astro_magic.system.secrets import mask_credentials
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project import Project
+from astro_magic.project.dotenv import Dotenv, DotenvEntry
 
 
 @pytest.fixture
@@ -110,7 +112,64 @@ def test_a_folder_of_files_is_read_but_not_edited(project):
     for plan in (lambda: project.dotenv.plan_set(A="1"), lambda: project.dotenv.plan_merge("A=1")):
         with pytest.raises(InvalidPathError, match="folder") as caught:
             plan()
-        assert ".env/dev.env" in caught.value.hint
+        assert "%%astro_env --file dev.env" in caught.value.hint
+
+
+def test_a_file_of_the_folder_is_edited_as_one(project):
+    project.dotenv.path.unlink()
+    file = Dotenv(project, ".env/dev.env")
+    change = project.apply(file.plan_set(A="1"))
+    assert change.applied
+    assert file.path.read_bytes() == b"A=1\n"
+    assert project.apply(file.plan_merge("B=2")).applied
+    assert project.variables() == {"A": "1", "B": "2"}
+    assert project.dotenv.entries() == (DotenvEntry("A", 1, ".env/dev.env"), DotenvEntry("B", 2, ".env/dev.env"))
+    assert [found.name for found in project.dotenv.files()] == [".env/dev.env"]
+
+
+def test_a_file_in_a_folder_that_is_a_file(project):
+    file = Dotenv(project, ".env/dev.env")
+    assert file.variables() == {}
+    with pytest.raises(InvalidPathError, match=r"\.env is a file"):
+        file.plan_set(A="1")
+
+
+def test_entries_tell_each_line_that_sets_a_variable(dotenv):
+    dotenv.path.write_bytes(b"\xef\xbb\xbfA=1\r\n# B=2\r\n\r\nexport B=hunter2\r\nA=3")
+    assert [(entry.key, entry.line, entry.file) for entry in dotenv.entries()] == [
+        ("A", 1, ".env"),
+        ("B", 4, ".env"),
+        ("A", 5, ".env"),
+    ]
+    assert "hunter2" not in repr(dotenv.entries())
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"A=1\nB=2\nA=3\n", b"B=2\n"),
+        (b"\xef\xbb\xbfA=1\r\nB=2\r\n", b"\xef\xbb\xbfB=2\r\n"),
+        (b"export A=1\nB=2", b"B=2"),
+        (b"B=2\n  A = 'x' # y", b"B=2\n"),
+        (b"A='open\nB=2\n", b"B=2\n"),
+        (b"AA=1\r\nA=2\r\n", b"AA=1\r\n"),
+    ],
+)
+def test_remove_takes_all_lines_of_a_key(dotenv, before, after):
+    dotenv.path.write_bytes(before)
+    assert dotenv.plan_remove("A").files[0].after == after
+
+
+def test_what_a_line_of_a_shell_has_in_front_stays(dotenv):
+    dotenv.path.write_bytes(b"export A=1 # why\n")
+    assert dotenv.plan_set(A="2").files[0].after == b"export A=2  # why\n"
+
+
+def test_a_large_cell_into_a_large_file_takes_linear_time(dotenv):
+    dotenv.path.write_text("".join(f"KEY_{number}=1\n" for number in range(20_000)) + "X=a" + " " * 1_000_000 + "b\n")
+    begin = time.process_time()
+    assert dotenv.plan_merge("\n".join(f"KEY_{number}=2" for number in range(10_000, 30_000))).changed
+    assert time.process_time() - begin < 20
 
 
 def test_no_file_means_no_variables(project):

@@ -21,6 +21,16 @@ def details(before, project):
     return [reason.detail for reason in pending.reasons], pending.action
 
 
+def test_a_change_of_an_included_file_is_pending(project):
+    project.file("more.txt").write("pandas==2.2.3\n")
+    project.requirements.add("-r more.txt")
+    before = Fingerprint.take(project)
+    project.file("more.txt").write("pandas==2.3.1\n")
+    (reason,) = before.pending(Fingerprint.take(project)).reasons
+    assert reason.detail == "line 1: more.txt: pandas==2.2.3 → more.txt: pandas==2.3.1"
+    assert reason.action is Action.REBUILD
+
+
 def test_nothing_is_pending_at_first_nor_after_changes_of_form(project):
     write(project, requirements="pandas==2.2\nduckdb\n", packages="git\n", env="A=1\n", Dockerfile="FROM a:1\nRUN b\n")
     before = Fingerprint.take(project)

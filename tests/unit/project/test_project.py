@@ -19,7 +19,7 @@ from astro_magic.errors import (
     ProjectBusyError,
     ProjectNotFoundError,
 )
-from astro_magic.project import Change, Project
+from astro_magic.project import Change, FileChange, Project
 from astro_magic.project.location import unique_project_name
 from astro_magic.system import locks
 
@@ -272,6 +272,28 @@ def test_undo_names_the_lines_that_were_edited_since_and_can_keep_them(project):
     assert "--merge" in caught.value.hint
     project.undo(merge=True)
     assert document.text().split() == ["0", "1", "2", "3", "4", "5", "6", "seven", "8"]
+
+
+def test_a_folder_can_take_the_place_of_a_file_and_give_it_back(project):
+    project.dotenv.path.write_text("A=1\n")
+    inner = project.root / ".env" / "dev.env"
+    change = Change(
+        "make .env a folder",
+        (
+            FileChange(inner, ".env/dev.env", None, b"A=1\n"),
+            FileChange(project.dotenv.path, ".env", b"A=1\n", None),
+        ),
+    )
+    project.apply(change)
+    assert project.variables() == {"A": "1"}
+    assert inner.read_text() == "A=1\n"
+    (inner.parent / "prod.env").write_text("B=2\n")
+    with pytest.raises(FileAccessError, match="not empty"):
+        project.undo()
+    assert project.variables() == {"A": "1", "B": "2"}
+    (inner.parent / "prod.env").unlink()
+    project.undo()
+    assert project.dotenv.path.read_text() == "A=1\n"
 
 
 def test_undo_does_not_merge_edits_that_touch(project):

@@ -125,6 +125,15 @@ def test_errors_hide_credentials(requirements):
     assert "hunter2" not in str(caught.value)
 
 
+def test_included_files_are_found_once_and_only_in_the_project(project):
+    project.file("requirements.txt").write("-r more/base.txt\n-c limits.txt\n-r ../outside.txt\n-r missing.txt\n")
+    project.file("more/base.txt").write("-r ../requirements.txt\n--requirement=base2.txt\npandas\n")
+    project.file("more/base2.txt").write("-r base.txt\nduckdb\n")
+    project.file("limits.txt").write("numpy<3\n")
+    found = [document.name for document in project.requirements.included()]
+    assert found == ["more/base.txt", "limits.txt", "more/base2.txt"]
+
+
 def test_names(requirements):
     requirements.path.write_text("# x\nPandas[aws]==1  # y\n\n-e git+https://h/r.git#egg=My_Pkg\n./local\nPandas==2\n")
     assert requirements.names() == {

@@ -12,16 +12,27 @@ RUNTIME = "astrocrpublic.azurecr.io/runtime"
 @pytest.mark.parametrize(
     ("image", "airflow", "python", "exact"),
     [
-        (f"{RUNTIME}:3.3-1", "3.3", "3.12", False),
-        (f"{RUNTIME}:3.1-12-python-3.11", "3.1", "3.11", False),
-        (f"{RUNTIME}:3.0-4-base", "3.0", "3.12", False),
+        (f"{RUNTIME}:3.3-8", "3.3.2", "3.14", True),
+        (f"{RUNTIME}:3.3-99", "3.3", "3.14", False),
+        (f"{RUNTIME}:3.1-12-python-3.11", "3.1.7", "3.11", True),
+        (f"{RUNTIME}:3.0-99-base", "3.0", "3.12", False),
         (f"{RUNTIME}:3.0-4-python-3.11-base@sha256:{'0' * 64}", "3.0", "3.11", False),
-        ("localhost:5000/mirror/runtime:3.9-1", "3.9", "3.12", False),
+        (f"{RUNTIME}:3.0-4-base-python-3.11", "3.0", "3.11", False),
+        # Floating tags, which the Astro CLI takes for Airflow 2.
+        (f"{RUNTIME}:3.1", "3.1", "3.12", False),
+        (f"{RUNTIME}:3.1-python-3.11", "3.1", "3.11", False),
+        (f"{RUNTIME}:3.2-base", "3.2", "3.13", False),
+        (f"{RUNTIME}:3", "3", "3.14", False),
+        # A line that is not known has the Python of the newest one that is.
+        ("localhost:5000/mirror/runtime:3.9-1", "3.9", "3.14", False),
+        ("localhost:5000/mirror/own-name:3.1-12", "3.1.7", "3.12", True),
         ("apache/airflow:3.1.8", "3.1.8", "3.12", True),
         ("docker.io/apache/airflow:slim-3.1.8-python3.11", "3.1.8", "3.11", True),
         ("apache/airflow:3.2.0rc1", "3.2.0rc1", "3.12", True),
         ("apache/airflow:2.10.5-python3.9", "2.10.5", "3.9", True),
-        ("quay.io/astronomer/astro-runtime:11.3.0", "2.9", "3.11", False),
+        ("quay.io/astronomer/astro-runtime:4.2.0", "2.2.4", "3.9", True),
+        ("quay.io/astronomer/astro-runtime:11.3.0", "2.9.1", "3.11", True),
+        ("astrocrpublic.azurecr.io/astronomer/astro-runtime:13.4.0", "2.11.0", "3.12", True),
         ("quay.io/astronomer/astro-runtime:12.1.0-python-3.10-base", "2.10", "3.10", False),
         ("quay.io/astronomer/astro-runtime:13.0.0", "2.11", "3.12", False),
     ],
@@ -39,10 +50,14 @@ def test_images(image, airflow, python, exact):
         "debian:12.1.0",
         "apache/airflow:latest",
         "apache/airflow",
-        f"{RUNTIME}:3.1",
+        f"{RUNTIME}:12.1.0",
+        f"{RUNTIME}:3.1-",
+        "python:3.12",
+        "quay.io/astronomer/astro-runtime:3.1",
+        "quay.io/astronomer/astro-runtime:12",
         "a b",
         f"{RUNTIME}@sha256:{'0' * 64}",
-        "quay.io/astronomer/astro-runtime:4.2.0",
+        "quay.io/astronomer/astro-runtime:1.2.0",
     ],
 )
 def test_images_that_do_not_tell_are_named_with_their_line(image):
@@ -98,7 +113,7 @@ def test_instructions_know_their_lines():
 
 
 def test_a_project_without_dockerfile(project):
-    assert project.runtime.tag == "3.3-1"
+    assert project.runtime.tag == "3.3-8"
     (project.root / "Dockerfile").unlink()
     with pytest.raises(InvalidContentError, match="no Dockerfile"):
         _ = project.runtime

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from astro_magic.dags.results import DagSummary, ImportFailure, ParseResult, TaskNode, TaskResult, TestRun
 from astro_magic.engines.engine import Component, EngineStatus, InstalledPackage, StopResult
 from astro_magic.environment import StartResult
-from astro_magic.project.document import Change, FileChange
+from astro_magic.machine.result import CheckResult
+from astro_magic.project.changes import Change, FileChange
+from astro_magic.project.checks.finding import Finding
 from astro_magic.project.fingerprint import Action, Pending, Reason
+from astro_magic.project.project import Project
 from astro_magic.system.events import OutputLine, Step
+from astro_magic.system.history import HistoryEntry, HistoryFile
 from astro_magic.views import (
     ChangeView,
     CommandView,
+    DifferenceView,
+    DoctorView,
     EntriesView,
+    HistoryView,
     LogView,
+    OverviewView,
     PackagesView,
     ParseView,
     RunView,
@@ -25,6 +34,7 @@ from astro_magic.views import (
 from astro_magic.views.dags import failure_lines
 
 EVIL = "<script>alert(1)</script>"
+FINDING = Finding(EVIL, "error", EVIL, EVIL, EVIL, 1)
 NOW = datetime(2026, 11, 20, 10, 42, 7, tzinfo=UTC)
 
 
@@ -37,7 +47,7 @@ def evil_views(root):
     dag = DagSummary(EVIL, EVIL, NOW, (TaskNode(EVIL, EVIL, ("b",)), TaskNode("b", EVIL)))
     task = TaskResult(EVIL, EVIL, 1, 0.1, EVIL, EVIL, (EVIL,))
     return [
-        ChangeView(change, pending=pending, running=True, note=EVIL),
+        ChangeView(change, pending=pending, running=True, notes=[EVIL]),
         StatusView(EVIL, status, pending),
         StartView(
             EVIL, StartResult(status, already_running=False, seconds=1, notes=(EVIL,)), [Step("a", EVIL, "done", EVIL)]
@@ -49,6 +59,10 @@ def evil_views(root):
         ParseView(ParseResult(EVIL, 0.1, (dag,), failure, (EVIL,)), change),
         RunView(TestRun(EVIL, EVIL, EVIL, 0.1, NOW, (task,))),
         EntriesView(EVIL, (EVIL,), [(EVIL,)], EVIL),
+        HistoryView([HistoryEntry(EVIL, (HistoryFile(EVIL, None, b""),), NOW)]),
+        DifferenceView(pending, replace(status, components=(Component(EVIL, "running"),))),
+        DoctorView([FINDING], [CheckResult(EVIL, "bad", EVIL, EVIL)], project_name=EVIL),
+        OverviewView(Project.create(root / "shop").project, status, pending, findings=[FINDING]),
     ]
 
 

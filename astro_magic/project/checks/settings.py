@@ -1,0 +1,190 @@
+"""Check ``airflow_settings.yaml`` for what the Astro CLI ignores or changes without a word."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from astro_magic.errors import InvalidContentError
+from astro_magic.project.checks.finding import Finding, Severity
+from astro_magic.project.settings import Settings
+from astro_magic.project.settings_objects import KINDS, check_field, suggest_field
+from astro_magic.project.settings_rows import ROOT, Row, Rows
+from astro_magic.project.yaml_text import YamlText
+from astro_magic.project.yaml_values import Scalar, Tree, changes_in_go
+
+if TYPE_CHECKING:
+    from astro_magic.project.project import Project
+
+__all__ = ["check_settings"]
+
+_FILE = "airflow_settings.yaml"
+_LINE = re.compile(r"\(line ([0-9]+)")
+
+
+def check_settings(project: Project) -> Iterator[Finding]:
+    """Check the connections, pools and variables of a project.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+
+    Yields
+    ------
+    Finding
+        What was found, in order of the file. Values are never told.
+
+    Raises
+    ------
+    FileAccessError
+        When the file cannot be read.
+    """
+    settings = Settings(project, _FILE)
+    try:
+        document = settings.parsed()
+        rows = Rows(document)
+        found = [*_keys(document, rows), *_duplicates(rows.rows)]
+        for row in rows.rows:
+            found += _row(document, row)
+    except InvalidContentError as error:
+        yield _finding(
+            "settings-unreadable",
+            "error",
+            f"{error.message} The Astro CLI ignores such a file without a word.",
+            error.hint or "Correct it.",
+            int(line[1]) if (line := _LINE.search(error.message)) else None,
+        )
+        return
+    yield from sorted(found, key=lambda finding: finding.line or 0)
+
+
+def _finding(check: str, severity: Severity, message: str, hint: str, line: int | None) -> Finding:
+    return Finding(check=check, severity=severity, message=message, hint=hint, file=_FILE, line=line)
+
+
+def _keys(document: YamlText, rows: Rows) -> Iterator[Finding]:
+    """Find keys above the rows that the Astro CLI does not read."""
+    sections = [kind.section for kind in KINDS.values()]
+    for mapping, known in ((document.root, [ROOT]), (rows.parent, sections)):
+        for key, _ in mapping.pairs if mapping is not None else []:
+            name = key.text.lower()
+            if name in known or name == "<<":
+                continue
+            if known == [ROOT] and name in sections:
+                hint = f"Put it under {ROOT}:, indented by two spaces."
+            else:
+                hint = _did_you_mean(difflib.get_close_matches(name, known, n=1), known)
+            yield _unknown(f"There is the key {key.text[:40]!r}, which", hint, document.line(key.start))
+
+
+def _duplicates(rows: Iterable[Row]) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if not row.name:
+            continue
+        earlier = seen.get((row.kind.name, row.name))
+        if earlier is not None:
+            yield _finding(
+                "settings-duplicate",
+                "warning",
+                f"The {row.kind.name} {row.name[:60]!r} is on line {earlier} as well; the Astro CLI takes the last.",
+                "Keep one of the two.",
+                row.line,
+            )
+        seen[row.kind.name, row.name] = row.line
+
+
+def _row(document: YamlText, row: Row) -> Iterator[Finding]:
+    """Find what is wrong with one row."""
+    if row.blank:
+        return
+    kind = row.kind
+    where = f"The {kind.name} {row.name[:60]!r}" if row.name else f"This {kind.name}"
+    for key in row.tree:
+        if key.lower() not in kind.fields:
+            suggestion = suggest_field(kind, key)
+            hint = _did_you_mean([suggestion] if suggestion else [], kind.fields)
+            yield _unknown(f"{where} has the field {key[:40]!r}, which", hint, _line(document, row, key))
+        elif key == row.keys[key.lower()]:
+            yield from _field(row, key.lower(), where, _line(document, row, key))
+    if not row.name:
+        yield _finding(
+            "settings-no-id",
+            "warning",
+            f"{where} has no {kind.id}, so the Astro CLI skips it without a word.",
+            f"Give it a {kind.id}, or remove it.",
+            row.line,
+        )
+    if all(row.get(name) in (None, Scalar("")) for name in kind.required):
+        yield _finding(
+            "settings-incomplete",
+            "warning",
+            f"{where} has no {' or '.join(kind.required)}, so the Astro CLI does not make one of it.",
+            f"Give it a {kind.required[0]}, or remove it.",
+            row.line,
+        )
+    others = [name for name in kind.fields if name not in {kind.id, "conn_uri"} and row.get(name) is not None]
+    if row.get("conn_uri") is not None and others:
+        yield _finding(
+            "settings-uri-ignored",
+            "warning",
+            f"{where} has a conn_uri and {others[0]}, so the Astro CLI ignores the conn_uri.",
+            "Keep either the conn_uri or the single fields.",
+            _line(document, row, row.keys["conn_uri"]),
+        )
+
+
+def _field(row: Row, name: str, where: str, line: int) -> Iterator[Finding]:
+    """Find what is wrong with the value of a known field."""
+    tree = row.get(name)
+    if tree is None:
+        return
+    try:
+        check_field(row.kind, name, tree, f"{name} of {where[0].lower()}{where[1:]}")
+    except InvalidContentError as error:
+        yield _finding("settings-bad-value", "error", error.message, error.hint or "Correct it.", line)
+        return
+    if isinstance(tree, Scalar) and changes_in_go(tree):
+        yield _finding(
+            "settings-changed-value",
+            "warning",
+            f"{where} has a {name} that is not in quotes, and of which the Astro CLI makes another text.",
+            "Put it in quotes.",
+            line,
+        )
+    if isinstance(tree, dict) and (capital := next(_capitals(tree), None)):
+        yield _finding(
+            "settings-extra-case",
+            "note",
+            f"{where} has the key {capital[:40]!r} in its {name}; the Astro CLI makes small letters of all its keys.",
+            f"Where that matters, write {name} as JSON in quotes.",
+            line,
+        )
+
+
+def _capitals(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if key != key.lower():
+                yield key
+            yield from _capitals(value)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _capitals(item)
+
+
+def _line(document: YamlText, row: Row, key: str) -> int:
+    """Give the line of a key; that of the row when the key is merged in from elsewhere."""
+    pair = row.node.find(key) if row.node is not None else None
+    return row.line if pair is None else document.line(pair[0].start)
+
+
+def _unknown(subject: str, hint: str, line: int) -> Finding:
+    return _finding("settings-unknown-key", "warning", f"{subject} the Astro CLI does not read.", hint, line)
+
+
+def _did_you_mean(close: Sequence[str], known: Iterable[str]) -> str:
+    return f"Did you mean {close[0]}?" if close else f"It reads there: {', '.join(known)}."
