@@ -11,7 +11,7 @@ from astro_magic.dags.inside import testrun as script
 from astro_magic.dags.results import TaskResult, TestRun
 from astro_magic.engines.engine import Engine
 from astro_magic.errors import DagImportError, DagNotFoundError
-from astro_magic.project.dag_files import DagFile, dag_files, dag_ids
+from astro_magic.project.dags.files import DagFile, dag_files, dag_ids
 from astro_magic.project.project import Project
 from astro_magic.system.events import Event, Operation, TaskUpdate
 

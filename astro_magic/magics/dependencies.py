@@ -14,7 +14,7 @@ from astro_magic.views import ChangeView, EntriesView
 
 if TYPE_CHECKING:
     from astro_magic.project.changes import Change
-    from astro_magic.project.dockerfile import Dockerfile
+    from astro_magic.project.dockerfile.dockerfile import Dockerfile
     from astro_magic.project.project import Project
     from astro_magic.resolve.resolver import Resolution
 

@@ -16,8 +16,8 @@ from astro_magic.views import ChangeView, EntriesView
 from astro_magic.views.words import size
 
 if TYPE_CHECKING:
-    from astro_magic.project.airflowignore import AirflowIgnore
     from astro_magic.project.changes import Change
+    from astro_magic.project.dags.airflowignore import AirflowIgnore
     from astro_magic.project.document import Document
     from astro_magic.project.project import Project
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     pass
 
 if TYPE_CHECKING:
-    from astro_magic.project.dotenv import Dotenv
-    from astro_magic.project.settings_objects import SettingsEntry
+    from astro_magic.project.dotenv.dotenv import Dotenv
+    from astro_magic.project.settings.objects import SettingsEntry
 
 __all__ = ["ValueMagics"]
 
@@ -174,7 +174,7 @@ def _read_otherwise(document: Dotenv, view: ChangeView) -> Sequence[str]:
     """Tell of the lines that a change brought which ones the Astro CLI reads otherwise."""
     from astro_magic.project.changes import split_lines
     from astro_magic.project.differences import differences as changed_lines
-    from astro_magic.project.dotenv_dialects import TOOLS, differences
+    from astro_magic.project.dotenv.dialects import TOOLS, differences
 
     file = next((file for file in view.change.files if file.name == document.name and file.after is not None), None)
     if file is None or file.kind == "unchanged":

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_edits import YamlEdit
-from astro_magic.project.yaml_text import MappingNode, ScalarNode, YamlText
-from astro_magic.project.yaml_values import Scalar, is_null
+from astro_magic.project.yaml.edits import YamlEdit
+from astro_magic.project.yaml.text import MappingNode, ScalarNode, YamlText
+from astro_magic.project.yaml.values import Scalar, is_null
 from astro_magic.system import files
 
 __all__ = ["CONFIG_NAME", "Config", "home_folder", "parse_config", "with_project_name", "with_values"]

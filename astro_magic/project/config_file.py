@@ -11,8 +11,8 @@ from astro_magic.project.changes import Change, split_lines
 from astro_magic.project.config import CONFIG_NAME, with_values
 from astro_magic.project.document import Document
 from astro_magic.project.scaffold import check_name
-from astro_magic.project.yaml_text import MappingNode, ScalarNode, YamlText
-from astro_magic.project.yaml_values import Scalar, is_null
+from astro_magic.project.yaml.text import MappingNode, ScalarNode, YamlText
+from astro_magic.project.yaml.values import Scalar, is_null
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project

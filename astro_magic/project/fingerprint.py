@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile import instructions
+from astro_magic.project.dockerfile.dockerfile import instructions
 from astro_magic.project.document import Document
 from astro_magic.project.masking import mask_lines
 from astro_magic.project.os_packages import OsPackages

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from astro_magic.project.dockerfile_lines import LogicalLine, assignments, parse
+from astro_magic.project.dockerfile.lines import LogicalLine, assignments, parse
 from astro_magic.system.secrets import MASK, is_reference, is_secret_name, mask_credentials
 
 __all__ = ["is_environment_file", "mask_lines"]

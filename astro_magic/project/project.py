@@ -11,7 +11,7 @@ from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.config import Config
 from astro_magic.project.document import Document
-from astro_magic.project.dotenv import Dotenv
+from astro_magic.project.dotenv.dotenv import Dotenv
 from astro_magic.project.journal import Journal
 from astro_magic.project.location import (
     absolute,
@@ -20,18 +20,18 @@ from astro_magic.project.location import (
     project_file_name,
     unique_project_name,
 )
-from astro_magic.project.requirements import Requirements
-from astro_magic.project.runtime import Runtime
+from astro_magic.project.requirements.requirements import Requirements
+from astro_magic.project.runtime.runtime import Runtime
 from astro_magic.project.scaffold import Scaffold, Template, TemplateFile, enclosing_project
 from astro_magic.system import files
 from astro_magic.system.history import HistoryEntry
 
 if TYPE_CHECKING:
-    from astro_magic.project.airflowignore import AirflowIgnore
     from astro_magic.project.config_file import ConfigFile
-    from astro_magic.project.dockerfile import Dockerfile
+    from astro_magic.project.dags.airflowignore import AirflowIgnore
+    from astro_magic.project.dockerfile.dockerfile import Dockerfile
     from astro_magic.project.os_packages import OsPackages
-    from astro_magic.project.settings import Settings
+    from astro_magic.project.settings.settings import Settings
 
 __all__ = ["Creation", "Project"]
 
@@ -111,7 +111,7 @@ class Project:
             Its name. Default: the one it has, else one derived from the folder.
         runtime, airflow, python : str, optional
             What is asked of the runtime image, for a Dockerfile that is not there yet: its tag (``3.3-8``), an Airflow
-            version or the beginning of one (``3.1``), a Python version. See `astro_magic.project.runtimes.choose`.
+            version or the beginning of one (``3.1``), a Python version. See `astro_magic.project.runtime.table.choose`.
         template : Template, optional
             Files to begin with, in place of the example DAG. See `astro_magic.sources.templates.find_template`.
         force : bool, optional
@@ -276,21 +276,21 @@ class Project:
     @property
     def dockerfile(self) -> Dockerfile:
         """What the image is made from."""
-        from astro_magic.project.dockerfile import Dockerfile
+        from astro_magic.project.dockerfile.dockerfile import Dockerfile
 
         return Dockerfile(self, "Dockerfile")
 
     @property
     def settings(self) -> Settings:
         """The connections, pools and variables, in ``airflow_settings.yaml``."""
-        from astro_magic.project.settings import Settings
+        from astro_magic.project.settings.settings import Settings
 
         return Settings(self, "airflow_settings.yaml")
 
     @property
     def airflowignore(self) -> AirflowIgnore:
         """The patterns of what Airflow passes over, in ``dags/.airflowignore``."""
-        from astro_magic.project.airflowignore import AirflowIgnore
+        from astro_magic.project.dags.airflowignore import AirflowIgnore
 
         return AirflowIgnore(self, "dags/.airflowignore")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from astro_magic.errors import InvalidContentError, InvalidPathError, ProjectNotFoundError
 from astro_magic.project.config import CONFIG_NAME, parse_config, with_project_name
 from astro_magic.project.location import find_root
-from astro_magic.project.runtime import Runtime
-from astro_magic.project.runtime_tag import Tag
-from astro_magic.project.runtimes import choose
+from astro_magic.project.runtime.runtime import Runtime
+from astro_magic.project.runtime.table import choose
+from astro_magic.project.runtime.tag import Tag
 from astro_magic.system import files
 
 __all__ = [
@@ -184,8 +184,8 @@ class Scaffold:
     name : str or None
         The project's name; None keeps the one that is set, or derives it from the folder.
     runtime, airflow, python : str or None
-        What is asked of the runtime image; see `astro_magic.project.runtimes.choose`. A Dockerfile that is there, or
-        that the template brings, is kept; `notes` then says how to change it.
+        What is asked of the runtime image; see `astro_magic.project.runtime.table.choose`. A Dockerfile that is there,
+        or that the template brings, is kept; `notes` then says how to change it.
     template : Template or None
         Files that go before those of the scaffold, in place of the example DAG.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from astro_magic.errors import FileAccessError
-from astro_magic.project.runtime_tag import Tag
-from astro_magic.project.runtimes import kept_table, parse_table, read_table
+from astro_magic.project.runtime.table import kept_table, parse_table, read_table
+from astro_magic.project.runtime.tag import Tag
 from astro_magic.system.files import write_atomic
 
 __all__ = ["DEFAULT_URL", "refresh"]

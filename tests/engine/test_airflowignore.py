@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from astro_magic.project.airflowignore import AirflowIgnore
+from astro_magic.project.dags.airflowignore import AirflowIgnore
 
 pytestmark = pytest.mark.airflow
 

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding
-from astro_magic.project.dag_files import DagFile, DagFolder, dag_folder
-from astro_magic.project.dag_outline import Call
-from astro_magic.project.dag_source import mentions_dags, survey
+from astro_magic.project.dags.files import DagFile, DagFolder, dag_folder
+from astro_magic.project.dags.outline import Call
+from astro_magic.project.dags.source import mentions_dags, survey
 from astro_magic.project.project import Project
 
 __all__ = ["check_dags"]

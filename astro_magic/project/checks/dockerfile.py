@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding
-from astro_magic.project.dockerfile import Dockerfile
-from astro_magic.project.dockerfile_cell import suggestion
-from astro_magic.project.dockerfile_images import BaseImage, stage_images
-from astro_magic.project.dockerfile_lines import DockerfileEntry, assignments
-from astro_magic.project.dockerfile_words import KEYWORDS, plain
+from astro_magic.project.dockerfile.cell import suggestion
+from astro_magic.project.dockerfile.dockerfile import Dockerfile
+from astro_magic.project.dockerfile.images import BaseImage, stage_images
+from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments
+from astro_magic.project.dockerfile.words import KEYWORDS, plain
 from astro_magic.project.project import Project
-from astro_magic.project.runtime import Runtime
+from astro_magic.project.runtime.runtime import Runtime
 from astro_magic.system.secrets import is_reference, is_secret_name
 
 __all__ = ["check_dockerfile"]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from astro_magic.errors import AstroMagicError
-from astro_magic.project.airflow_option import option_variable
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.config import CONFIG_NAME
+from astro_magic.project.dags.ignore_rules import IGNORE_FILE
+from astro_magic.project.dags.option import option_variable
 from astro_magic.project.document import Document
-from astro_magic.project.ignore_rules import IGNORE_FILE
 from astro_magic.project.project import Project
 from astro_magic.system.secrets import MASK, is_secret_name, mask_credentials
 

@@ -14,9 +14,9 @@ from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.location import project_file_name
 from astro_magic.project.project import Project
-from astro_magic.project.requirement_lines import RequirementLine
-from astro_magic.project.requirements import Requirements
-from astro_magic.project.runtime import Runtime
+from astro_magic.project.requirements.lines import RequirementLine
+from astro_magic.project.requirements.requirements import Requirements
+from astro_magic.project.runtime.runtime import Runtime
 from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["check_requirements"]

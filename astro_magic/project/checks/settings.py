@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding, Severity
-from astro_magic.project.settings import Settings
-from astro_magic.project.settings_objects import KINDS, check_field, suggest_field
-from astro_magic.project.settings_rows import ROOT, Row, Rows
-from astro_magic.project.yaml_text import YamlText
-from astro_magic.project.yaml_values import Scalar, Tree, changes_in_go
+from astro_magic.project.settings.objects import KINDS, check_field, suggest_field
+from astro_magic.project.settings.rows import ROOT, Row, Rows
+from astro_magic.project.settings.settings import Settings
+from astro_magic.project.yaml.text import YamlText
+from astro_magic.project.yaml.values import Scalar, Tree, changes_in_go
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project

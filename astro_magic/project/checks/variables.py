@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding
-from astro_magic.project.dotenv import Dotenv, read_line
-from astro_magic.project.dotenv_dialects import TOOLS, differences
+from astro_magic.project.dotenv.dialects import TOOLS, differences
+from astro_magic.project.dotenv.dotenv import Dotenv, read_line
 from astro_magic.project.project import Project
 
 __all__ = ["check_variables"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Project
-from astro_magic.project.airflow_option import airflow_option, option_variable
-from astro_magic.project.airflowignore import AirflowIgnore, IgnoreEntry
+from astro_magic.project.dags.airflowignore import AirflowIgnore, IgnoreEntry
+from astro_magic.project.dags.option import airflow_option, option_variable
 
 REGEXP = "AIRFLOW__CORE__DAG_IGNORE_FILE_SYNTAX=regexp\n"
 

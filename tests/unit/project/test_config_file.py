@@ -12,7 +12,7 @@ from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project import Project
 from astro_magic.project.config import parse_config, with_project_name, with_values
 from astro_magic.project.config_file import KEYS, ConfigFile
-from astro_magic.project.yaml_values import Scalar
+from astro_magic.project.yaml.values import Scalar
 
 FILE = """\
 # mine

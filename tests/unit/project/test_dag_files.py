@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_magic.project.dag_files import dag_files, dag_ids
-from astro_magic.project.dag_outline import outline
-from astro_magic.project.dag_source import SuggestedDag, survey
+from astro_magic.project.dags.files import dag_files, dag_ids
+from astro_magic.project.dags.outline import outline
+from astro_magic.project.dags.source import SuggestedDag, survey
 
 HEAD = "from airflow.sdk import DAG, asset, dag, task\n"
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile import Dockerfile, base_image, instructions
-from astro_magic.project.dockerfile_lines import assignments
-from astro_magic.project.dockerfile_words import plain
+from astro_magic.project.dockerfile.dockerfile import Dockerfile, base_image, instructions
+from astro_magic.project.dockerfile.lines import assignments
+from astro_magic.project.dockerfile.words import plain
 
 RUNTIME = "astrocrpublic.azurecr.io/runtime"
 BASE = f"FROM {RUNTIME}:3.1-1\n"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from astro_magic.project.dockerfile import base_image, instructions
-from astro_magic.project.dockerfile_lines import assignments, parse
-from astro_magic.project.dockerfile_words import plain
+from astro_magic.project.dockerfile.dockerfile import base_image, instructions
+from astro_magic.project.dockerfile.lines import assignments, parse
+from astro_magic.project.dockerfile.words import plain
 from astro_magic.project.masking import mask_lines
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Project
-from astro_magic.project.dockerfile import Dockerfile, instructions
-from astro_magic.project.dockerfile_lines import assignments, parse
-from astro_magic.project.dockerfile_words import KEYWORDS, plain
+from astro_magic.project.dockerfile.dockerfile import Dockerfile, instructions
+from astro_magic.project.dockerfile.lines import assignments, parse
+from astro_magic.project.dockerfile.words import KEYWORDS, plain
 
 BASE = "FROM astrocrpublic.azurecr.io/runtime:3.1-1\n"
 CERTIFICATE = "USER root\nCOPY ca.crt /usr/local/share/ca-certificates/x/\nRUN update-ca-certificates\nUSER astro\n"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project import Project
-from astro_magic.project.dotenv import Dotenv, DotenvEntry
+from astro_magic.project.dotenv.dotenv import Dotenv, DotenvEntry
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dotenv import read_line
-from astro_magic.project.dotenv_dialects import TOOLS, differences, read_compose, read_docker, read_standalone
+from astro_magic.project.dotenv.dialects import TOOLS, differences, read_compose, read_docker, read_standalone
+from astro_magic.project.dotenv.dotenv import read_line
 
 ENVIRONMENT = {"USER": "ada", "EMPTY": ""}
 

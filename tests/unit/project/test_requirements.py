@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Project
-from astro_magic.project.requirement_lines import parse
+from astro_magic.project.requirements.lines import parse
 
 
 @pytest.fixture

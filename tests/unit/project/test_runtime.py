@@ -4,7 +4,7 @@ import pytest
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Runtime
-from astro_magic.project.dockerfile import instructions
+from astro_magic.project.dockerfile.dockerfile import instructions
 
 RUNTIME = "astrocrpublic.azurecr.io/runtime"
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.runtime_tag import Tag
-from astro_magic.project.runtimes import Choice, choose, kept_table, parse_table, read_table
+from astro_magic.project.runtime.table import Choice, choose, kept_table, parse_table, read_table
+from astro_magic.project.runtime.tag import Tag
 
 
 @pytest.fixture(autouse=True)
@@ -233,7 +233,7 @@ def test_no_text_breaks_the_grammar(text):
 def test_reading_the_table_again_costs_nothing(monkeypatch):
     keep(json.dumps({"as_of": "2027-01-01", "lines": {}, "tags": {"3.4-1": entry("3.4.0")}}))
     first = read_table()
-    monkeypatch.setattr("astro_magic.project.runtimes.parse_table", lambda text: pytest.fail("read again"))
+    monkeypatch.setattr("astro_magic.project.runtime.table.parse_table", lambda text: pytest.fail("read again"))
     assert read_table() == first
     os.utime(kept_table(), ns=(1, 1))
     with pytest.raises(pytest.fail.Exception):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Project
 from astro_magic.project.changes import FileChange
-from astro_magic.project.settings import Settings
+from astro_magic.project.settings.settings import Settings
 
 TEMPLATE = (resources.files("astro_magic.project") / "templates" / "airflow_settings.yaml.template").read_text("utf-8")
 FILE = """\

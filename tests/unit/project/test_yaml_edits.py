@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_edits import YamlEdit
-from astro_magic.project.yaml_text import MappingNode, YamlText
-from astro_magic.project.yaml_values import EMPTY, from_json, to_json
+from astro_magic.project.yaml.edits import YamlEdit
+from astro_magic.project.yaml.text import MappingNode, YamlText
+from astro_magic.project.yaml.values import EMPTY, from_json, to_json
 
 
 def read(text):

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_text import YamlText
-from astro_magic.project.yaml_values import Scalar, changes_in_go, from_json, inline, may_be_typed, to_json
+from astro_magic.project.yaml.text import YamlText
+from astro_magic.project.yaml.values import Scalar, changes_in_go, from_json, inline, may_be_typed, to_json
 
 
 def read(text):

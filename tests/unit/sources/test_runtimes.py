@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from astro_magic.project.runtimes import choose, kept_table, read_table
+from astro_magic.project.runtime.table import choose, kept_table, read_table
 from astro_magic.sources import runtimes
 from astro_magic.sources.runtimes import refresh
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import split_lines
-from astro_magic.project.dotenv import read_line
+from astro_magic.project.dotenv.dotenv import read_line
 
 __all__ = ["TOOLS", "DialectDifference", "differences", "read_compose", "read_docker", "read_standalone"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile_lines import DockerfileEntry, assignments
-from astro_magic.project.dockerfile_words import plain
+from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments
+from astro_magic.project.dockerfile.words import plain
 
 __all__ = ["BaseImage", "argument_for", "base_of", "stage_images"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_layout import Layout
-from astro_magic.project.yaml_text import MappingNode, Node, ScalarNode, SequenceNode, YamlText
-from astro_magic.project.yaml_values import Tree, Value, block_lines, inline, tree_of
+from astro_magic.project.yaml.layout import Layout
+from astro_magic.project.yaml.text import MappingNode, Node, ScalarNode, SequenceNode, YamlText
+from astro_magic.project.yaml.values import Tree, Value, block_lines, inline, tree_of
 
 __all__ = ["YamlEdit"]
 

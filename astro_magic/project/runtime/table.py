@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_magic.errors import FileAccessError, InvalidContentError
-from astro_magic.project.runtime_tag import Tag
+from astro_magic.project.runtime.tag import Tag
 from astro_magic.system.folders import cache_folder
 
 __all__ = [
@@ -239,7 +239,7 @@ def parse_table(text: str) -> Table:
 
 @functools.cache
 def _shipped() -> Table:
-    return parse_table((resources.files("astro_magic.project") / "runtimes.json").read_text("utf-8"))
+    return parse_table((resources.files("astro_magic.project.runtime") / "runtimes.json").read_text("utf-8"))
 
 
 @functools.lru_cache(maxsize=4)

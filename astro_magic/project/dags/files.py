@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from astro_magic.project.airflow_option import airflow_major, airflow_option
-from astro_magic.project.airflowignore import AirflowIgnore
-from astro_magic.project.dag_outline import Outline, outline
-from astro_magic.project.dag_source import SuggestedDag, Survey, survey
-from astro_magic.project.ignore_rules import Walk
+from astro_magic.project.dags.airflowignore import AirflowIgnore
+from astro_magic.project.dags.ignore_rules import Walk
+from astro_magic.project.dags.option import airflow_major, airflow_option
+from astro_magic.project.dags.outline import Outline, outline
+from astro_magic.project.dags.source import SuggestedDag, Survey, survey
 from astro_magic.project.project import Project
 
 __all__ = ["DagFile", "DagFolder", "dag_files", "dag_folder", "dag_ids"]

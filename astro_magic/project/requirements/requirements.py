@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change
 from astro_magic.project.document import Document
-from astro_magic.project.requirement_lines import RequirementLine, check, parse
+from astro_magic.project.requirements.lines import RequirementLine, check, parse
 
 __all__ = ["Requirements"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change, split_lines
-from astro_magic.project.dockerfile_cell import (
+from astro_magic.project.dockerfile.cell import (
     check_inside_block,
     check_name,
     quoted,
@@ -15,10 +15,10 @@ from astro_magic.project.dockerfile_cell import (
     suggestion,
     whole_file,
 )
-from astro_magic.project.dockerfile_edit import DockerfileEdit
-from astro_magic.project.dockerfile_images import BaseImage, base_of
-from astro_magic.project.dockerfile_lines import DockerfileEntry, parse
-from astro_magic.project.dockerfile_merge import KEYED, merge, take_out
+from astro_magic.project.dockerfile.edit import DockerfileEdit
+from astro_magic.project.dockerfile.images import BaseImage, base_of
+from astro_magic.project.dockerfile.lines import DockerfileEntry, parse
+from astro_magic.project.dockerfile.merge import KEYED, merge, take_out
 from astro_magic.project.document import Document
 
 __all__ = ["BaseImage", "Block", "Dockerfile", "DockerfileEntry", "base_image", "instructions"]

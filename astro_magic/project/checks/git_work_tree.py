@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from astro_magic.project.changes import split_lines
-from astro_magic.project.ignore_rules import read_glob
+from astro_magic.project.dags.ignore_rules import read_glob
 
 if TYPE_CHECKING:
     from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change, FileChange, split_lines
 from astro_magic.project.document import Document
-from astro_magic.project.settings_cell import SettingsCell, SettingsChange
-from astro_magic.project.settings_objects import (
+from astro_magic.project.settings.cell import SettingsCell, SettingsChange
+from astro_magic.project.settings.objects import (
     EXAMPLE_EXTRA,
     KindName,
     SettingsEntry,
@@ -17,10 +17,10 @@ from astro_magic.project.settings_objects import (
     kind_of,
     unknown_field,
 )
-from astro_magic.project.settings_rows import ROOT, Row, Rows
-from astro_magic.project.yaml_edits import YamlEdit
-from astro_magic.project.yaml_text import YamlText
-from astro_magic.project.yaml_values import (
+from astro_magic.project.settings.rows import ROOT, Row, Rows
+from astro_magic.project.yaml.edits import YamlEdit
+from astro_magic.project.yaml.text import YamlText
+from astro_magic.project.yaml.values import (
     EMPTY,
     Fragment,
     Scalar,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from astro_magic.project.settings_objects import EXAMPLE_EXTRA, KINDS, Kind, SettingsEntry
-from astro_magic.project.yaml_text import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, YamlText
-from astro_magic.project.yaml_values import Scalar, Tree, is_null, to_json
+from astro_magic.project.settings.objects import EXAMPLE_EXTRA, KINDS, Kind, SettingsEntry
+from astro_magic.project.yaml.text import AliasNode, MappingNode, Node, ScalarNode, SequenceNode, YamlText
+from astro_magic.project.yaml.values import Scalar, Tree, is_null, to_json
 
 __all__ = ["ROOT", "Row", "Rows"]
 

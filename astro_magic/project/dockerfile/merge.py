@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile_cell import suggestion
-from astro_magic.project.dockerfile_edit import DockerfileEdit, Part, same_value
-from astro_magic.project.dockerfile_lines import (
+from astro_magic.project.dockerfile.cell import suggestion
+from astro_magic.project.dockerfile.edit import DockerfileEdit, Part, same_value
+from astro_magic.project.dockerfile.lines import (
     Assignment,
     DockerfileEntry,
     LogicalLine,
@@ -18,7 +18,7 @@ from astro_magic.project.dockerfile_lines import (
     block_mark,
     parse,
 )
-from astro_magic.project.dockerfile_words import from_words, words
+from astro_magic.project.dockerfile.words import from_words, words
 
 __all__ = ["KEYED", "merge", "take_out"]
 

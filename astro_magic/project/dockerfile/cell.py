@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile_lines import DockerfileEntry, assignments, block_mark, parse
-from astro_magic.project.dockerfile_words import KEYWORDS, from_words, split_instruction, words
+from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments, block_mark, parse
+from astro_magic.project.dockerfile.words import KEYWORDS, from_words, split_instruction, words
 
 __all__ = ["check_inside_block", "check_name", "quoted", "read_cell", "suggestion", "whole_file"]
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile import base_image
-from astro_magic.project.runtime_tag import Tag
-from astro_magic.project.runtimes import read_table
+from astro_magic.project.dockerfile.dockerfile import base_image
+from astro_magic.project.runtime.table import read_table
+from astro_magic.project.runtime.tag import Tag
 
 __all__ = ["Runtime"]
 

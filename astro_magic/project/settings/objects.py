@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_values import Scalar, Tree, is_null, settled
+from astro_magic.project.yaml.values import Scalar, Tree, is_null, settled
 
 __all__ = [
     "EXAMPLE_EXTRA",

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.yaml_values import Scalar, Tree, may_be_typed
+from astro_magic.project.yaml.values import Scalar, Tree, may_be_typed
 
 __all__ = ["AliasNode", "MappingNode", "Node", "ScalarNode", "SequenceNode", "YamlText"]
 

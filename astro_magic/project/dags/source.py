@@ -1,7 +1,7 @@
 """What the text of a DAG file tells about the DAGs it defines; nothing is imported.
 
 `survey` looks for a few words in the bytes. That takes some microseconds, and may be wrong about comments and strings;
-`astro_magic.project.dag_outline` is right about them, and takes most of a millisecond.
+`astro_magic.project.dags.outline` is right about them, and takes most of a millisecond.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile_cell import quoted
-from astro_magic.project.dockerfile_images import argument_for, base_of
-from astro_magic.project.dockerfile_lines import (
+from astro_magic.project.dockerfile.cell import quoted
+from astro_magic.project.dockerfile.images import argument_for, base_of
+from astro_magic.project.dockerfile.lines import (
     Assignment,
     DockerfileEntry,
     LogicalLine,
@@ -18,7 +18,7 @@ from astro_magic.project.dockerfile_lines import (
     block_mark,
     parse,
 )
-from astro_magic.project.dockerfile_words import from_words, plain, words
+from astro_magic.project.dockerfile.words import from_words, plain, words
 
 __all__ = ["DockerfileEdit", "Part", "same_value"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile import instructions
-from astro_magic.project.dockerfile_lines import assignments
-from astro_magic.project.dockerfile_words import plain
+from astro_magic.project.dockerfile.dockerfile import instructions
+from astro_magic.project.dockerfile.lines import assignments
+from astro_magic.project.dockerfile.words import plain
 from astro_magic.project.document import Document
 from astro_magic.project.project import Project
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import split_lines
-from astro_magic.project.settings_objects import KINDS, Kind, check_field, unknown_field
-from astro_magic.project.settings_rows import ROOT, Row, Rows
-from astro_magic.project.yaml_edits import YamlEdit
-from astro_magic.project.yaml_layout import Layout
-from astro_magic.project.yaml_text import YamlText
-from astro_magic.project.yaml_values import Fragment, Tree, Value, block_lines, is_null
+from astro_magic.project.settings.objects import KINDS, Kind, check_field, unknown_field
+from astro_magic.project.settings.rows import ROOT, Row, Rows
+from astro_magic.project.yaml.edits import YamlEdit
+from astro_magic.project.yaml.layout import Layout
+from astro_magic.project.yaml.text import YamlText
+from astro_magic.project.yaml.values import Fragment, Tree, Value, block_lines, is_null
 
 __all__ = ["SettingsCell", "SettingsChange"]
 

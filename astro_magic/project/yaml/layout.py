@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from astro_magic.project.yaml_text import MappingNode, Node, ScalarNode, SequenceNode, YamlText
-from astro_magic.project.yaml_values import Fragment, Value
+from astro_magic.project.yaml.text import MappingNode, Node, ScalarNode, SequenceNode, YamlText
+from astro_magic.project.yaml.values import Fragment, Value
 
 __all__ = ["Layout"]
 

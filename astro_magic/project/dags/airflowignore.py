@@ -7,10 +7,10 @@ import re
 from collections.abc import Collection, Sequence
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.airflow_option import airflow_major, airflow_option
 from astro_magic.project.changes import Change
+from astro_magic.project.dags.ignore_rules import IGNORE_FILE, IgnoredFile, IgnoreEntry, Syntax, Walk, read_rule, walk
+from astro_magic.project.dags.option import airflow_major, airflow_option
 from astro_magic.project.document import Document
-from astro_magic.project.ignore_rules import IGNORE_FILE, IgnoredFile, IgnoreEntry, Syntax, Walk, read_rule, walk
 from astro_magic.project.project import Project
 
 __all__ = ["AirflowIgnore", "IgnoreEntry", "IgnoredFile"]

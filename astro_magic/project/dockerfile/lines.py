@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from astro_magic.project.dockerfile_words import from_words, here_documents, plain, split_instruction, words
+from astro_magic.project.dockerfile.words import from_words, here_documents, plain, split_instruction, words
 
 __all__ = ["Assignment", "DockerfileEntry", "LogicalLine", "assignments", "block_mark", "parse"]
 

@@ -1,0 +1,1 @@
+"""Requirements files, in pip's format."""

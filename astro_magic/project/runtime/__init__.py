@@ -1,0 +1,1 @@
+"""Runtime images: what their tags stand for."""

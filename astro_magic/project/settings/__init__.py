@@ -1,0 +1,1 @@
+"""The Airflow objects of a local environment."""
