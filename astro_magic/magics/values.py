@@ -48,7 +48,7 @@ class ValueMagics(EditingMagics):
         which asks for the value.
         """
         project = self.session.project(arguments)
-        document = project.dotenv if arguments.file is None else project.dotenv_file(arguments.file)
+        document = project.dotenv if arguments.file is None else project.dotenv.file(arguments.file)
         match action_of(arguments, cell):
             case "list":
                 return _variables(document)
@@ -60,7 +60,7 @@ class ValueMagics(EditingMagics):
             case "move":
                 if len(arguments.values) != 1:
                     raise UsageError("Name one file, as in %astro_env move dev.env.")
-                return self.edit(arguments, project, lambda: project.plan_dotenv_folder(arguments.values[0]))
+                return self.edit(arguments, project, lambda: project.dotenv.plan_folder(arguments.values[0]))
             case _:
                 view = self.edit(arguments, project, lambda: document.plan_merge(cell or "", replace=arguments.replace))
         view.notes = _read_otherwise(document, view)

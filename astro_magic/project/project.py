@@ -16,13 +16,12 @@ from astro_magic.project.journal import Journal
 from astro_magic.project.location import (
     absolute,
     find_root,
-    is_home,
     project_file_name,
     unique_project_name,
 )
 from astro_magic.project.requirements.requirements import Requirements
 from astro_magic.project.runtime.runtime import Runtime
-from astro_magic.project.scaffold import Scaffold, Template, TemplateFile, enclosing_project
+from astro_magic.project.scaffold import Scaffold, Template, TemplateFile, check_place
 from astro_magic.system import files
 from astro_magic.system.history import HistoryEntry
 
@@ -128,19 +127,7 @@ class Project:
             When a file or folder cannot be written. Calling this again then does what is missing.
         """
         root = absolute(path)
-        if is_home(root):
-            raise InvalidPathError(
-                f"{root} is the home folder, which the Astro CLI never takes for a project.",
-                hint="Name a folder in it, such as ~/shop.",
-            )
-        if root.exists() and not root.is_dir():
-            raise InvalidPathError(f"{root} is a file.", hint="Name a folder.")
-        outer = None if force else enclosing_project(root)
-        if outer is not None:
-            raise InvalidPathError(
-                f"{root} is in another project, {outer}.",
-                hint="Choose a folder outside of it, or give --force to make a project there all the same.",
-            )
+        check_place(root, force=force)
         scaffold = Scaffold(root, name=name, runtime=runtime, airflow=airflow, python=python, template=template)
         written = scaffold.write()
         project = cls(root)
@@ -220,51 +207,8 @@ class Project:
 
     @property
     def dotenv(self) -> Dotenv:
-        """The environment variables, in ``.env``."""
+        """The environment variables: the file ``.env``, or the files of a folder of that name."""
         return Dotenv(self, ".env")
-
-    def dotenv_file(self, name: str) -> Dotenv:
-        """Give one of the files of a ``.env`` folder, which need not exist yet.
-
-        Parameters
-        ----------
-        name : str
-            Its name, such as ``dev.env``.
-
-        Raises
-        ------
-        InvalidPathError
-            When the name is none for such a file.
-        """
-        inner = _dotenv_name(name)
-        if self.dotenv.path.is_file():
-            raise InvalidPathError(
-                ".env is a file, so there can be no other file in it.",
-                hint=f"Make it a folder first: %astro_env move {inner}",
-            )
-        return Dotenv(self, project_file_name(self.root, f".env/{inner}"))
-
-    def plan_dotenv_folder(self, name: str) -> Change:
-        """Plan that ``.env`` becomes a folder, with what it holds now as one of its files.
-
-        Parameters
-        ----------
-        name : str
-            The name of that file, such as ``dev.env``.
-
-        Raises
-        ------
-        InvalidPathError
-            When the name is none for such a file, or ``.env`` is a folder already.
-        """
-        if self.dotenv.path.is_dir():
-            raise InvalidPathError(
-                ".env is a folder already.", hint=f"Write to a file in it: %%astro_env --file {name}"
-            )
-        old = self.dotenv.read()
-        inner = _dotenv_name(name)
-        new = FileChange(self.dotenv.path / inner, f".env/{inner}", None, old or b"")
-        return Change(f"move .env to {new.name}", (FileChange(self.dotenv.path, ".env", old, None), new))
 
     @property
     def os_packages(self) -> OsPackages:
@@ -457,12 +401,3 @@ class Project:
     @property
     def _journal(self) -> Journal:
         return Journal(self.root, self.state_dir, self.make_state_dir)
-
-
-def _dotenv_name(name: str) -> str:
-    inner = name.removeprefix(".env/")
-    if "/" in inner or not inner.endswith(".env") or inner == ".env":
-        raise InvalidPathError(
-            f"{name!r} is no name for a file of the folder .env.", hint="Give one that ends in .env, as dev.env."
-        )
-    return inner

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astro_magic.errors import InvalidContentError, InvalidPathError, ProjectNotFoundError
 from astro_magic.project.config import CONFIG_NAME, parse_config, with_project_name
-from astro_magic.project.location import find_root
+from astro_magic.project.location import find_root, is_home
 from astro_magic.project.runtime.runtime import Runtime
 from astro_magic.project.runtime.table import choose
 from astro_magic.project.runtime.tag import Tag
@@ -25,7 +25,7 @@ __all__ = [
     "TemplateFile",
     "Written",
     "check_name",
-    "enclosing_project",
+    "check_place",
     "name_from_folder",
 ]
 
@@ -164,7 +164,37 @@ def name_from_folder(folder: str) -> str:
     )
 
 
-def enclosing_project(root: Path) -> Path | None:
+def check_place(root: Path, *, force: bool) -> None:
+    """Check that a project can be made in a folder.
+
+    Parameters
+    ----------
+    root : Path
+        The folder, which need not exist.
+    force : bool
+        Allow it inside another project's folder.
+
+    Raises
+    ------
+    InvalidPathError
+        When it is the home folder, a file, or in another project.
+    """
+    if is_home(root):
+        raise InvalidPathError(
+            f"{root} is the home folder, which the Astro CLI never takes for a project.",
+            hint="Name a folder in it, such as ~/shop.",
+        )
+    if root.exists() and not root.is_dir():
+        raise InvalidPathError(f"{root} is a file.", hint="Name a folder.")
+    outer = None if force else _enclosing_project(root)
+    if outer is not None:
+        raise InvalidPathError(
+            f"{root} is in another project, {outer}.",
+            hint="Choose a folder outside of it, or give --force to make a project there all the same.",
+        )
+
+
+def _enclosing_project(root: Path) -> Path | None:
     """Give the project that a folder is in, unless it is one itself; None when there is none."""
     if (root / CONFIG_NAME).exists():
         return None

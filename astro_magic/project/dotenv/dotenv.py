@@ -20,8 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
-from astro_magic.project.changes import Change
+from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.document import Document
+from astro_magic.project.location import project_file_name
 from astro_magic.system import files
 
 __all__ = ["Dotenv", "DotenvEntry", "read_line"]
@@ -115,6 +116,58 @@ class Dotenv(Document):
         with files.guard(self.path, "list"):
             names = sorted(path.name for path in self.path.glob("*.env") if path.is_file())
         return tuple(Dotenv(self.project, f"{self.name}/{name}") for name in names)
+
+    def file(self, name: str) -> Dotenv:
+        """Give one of the files of the folder, which need not exist yet.
+
+        Parameters
+        ----------
+        name : str
+            Its name, such as ``dev.env``.
+
+        Raises
+        ------
+        InvalidPathError
+            When the name is none for such a file, or there is a file where the folder would be.
+        """
+        inner = self._inner_name(name)
+        if self.path.is_file():
+            raise InvalidPathError(
+                f"{self.name} is a file, so there can be no other file in it.",
+                hint=f"Make it a folder first: %astro_env move {inner}",
+            )
+        return Dotenv(self.project, project_file_name(self.project.root, f"{self.name}/{inner}"))
+
+    def plan_folder(self, name: str) -> Change:
+        """Plan that the file becomes a folder, with what it holds now as one of the files in it.
+
+        Parameters
+        ----------
+        name : str
+            The name of that file, such as ``dev.env``.
+
+        Raises
+        ------
+        FileAccessError
+            When the file cannot be read.
+        InvalidPathError
+            When the name is none for such a file, or it is a folder already.
+        """
+        inner = self._inner_name(name)
+        if self.path.is_dir():
+            raise InvalidPathError(f"{self.name} is a folder already.", hint="Write to a file in it with --file.")
+        old = self.read()
+        new = FileChange(self.path / inner, f"{self.name}/{inner}", None, old or b"")
+        return Change(f"move {self.name} to {new.name}", (FileChange(self.path, self.name, old, None), new))
+
+    def _inner_name(self, name: str) -> str:
+        inner = name.removeprefix(f"{self.name}/")
+        if "/" in inner or not inner.endswith(".env") or inner == ".env":
+            raise InvalidPathError(
+                f"{name!r} is no name for a file of the folder {self.name}.",
+                hint="Give one that ends in .env, such as dev.env.",
+            )
+        return inner
 
     def plan_merge(self, text: str, *, replace: bool = False) -> Change:
         """Plan to bring lines into the file.
