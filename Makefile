@@ -5,12 +5,14 @@
 #   make oldest     run the fast tests, and a terminal, with the oldest versions of what is needed (IPython 8)
 #   make lint       ruff, mypy, import-linter
 #   make bench      run the benchmarks
-#   make campaign   run the tests again and again, in other orders and on more examples (ROUNDS=5)
+#   make campaign   run the tests again and again, in other orders and on more examples (ROUNDS=5); with CORPUS=FOLDER,
+#                   edit the files of all projects in that folder before
 #   make clean      remove what these targets made
 
 VENV = .venv
 BIN = $(VENV)/bin
 ROUNDS = 5
+CORPUS =
 PYTEST_ARGUMENTS =
 
 .PHONY: help demo test oldest lint bench campaign clean
@@ -49,6 +51,7 @@ bench: $(VENV)/installed-test
 	@$(BIN)/python scripts/bench.py
 
 campaign: $(VENV)/installed-test
+	@if [ -n '$(CORPUS)' ]; then $(BIN)/python scripts/corpus.py '$(CORPUS)'; fi
 	@$(BIN)/python scripts/campaign.py --rounds $(ROUNDS)
 
 clean:

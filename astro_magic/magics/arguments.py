@@ -147,7 +147,7 @@ def parse_line(parser: MagicArgumentParser, line: str, *, rest: str = "") -> Arg
     if "-h" in tokens or "--help" in tokens:
         return Arguments(help=True)
     _refuse_repeated(parser, tokens)
-    arguments = parser.parse_args(tokens)
+    arguments = parser.parse_intermixed_args(tokens)
     for name, value in vars(arguments).items():
         setattr(arguments, name, [unquoted(item) for item in value] if isinstance(value, list) else unquoted(value))
     if rest:

@@ -45,8 +45,13 @@ class MagicCompletion:
             "components": self._components,
             "path": self._files,
             "paths": self._files,
-            "words": self._files,
+            "words": self._file_words,
             "values": self._entries,
+        }
+        self._option_values: dict[str, Callable[[Arguments], Iterator[str]]] = {
+            "block": self._blocks,
+            "file": self._environment_files,
+            "template": self._templates,
         }
         self._known_dags: tuple[float, str, tuple[str, ...]] = (-_FRESH, "", ())
 
@@ -73,10 +78,14 @@ class MagicCompletion:
         tokens = words(before)
         option = options_of(parser).get(tokens[-1]) if tokens else None
         if option is not None and option.nargs is None:
-            return fragment, _beginning(fragment, option.choices or ())
+            named = self._option_values.get(option.dest)
+            return fragment, _beginning(fragment, option.choices or (named(Arguments(project=None)) if named else ()))
         if fragment.startswith("-"):
             return fragment, _beginning(fragment, _unused_options(parser, tokens))
         action, arguments = _position(parser, tokens)
+        arguments.cell = match["percent"] == "%%"
+        if action is None and match["name"] in ("dockerfile", "astro_dockerfile") and not arguments.cell:
+            return fragment, _beginning(fragment, self._dockerfile(arguments))
         if action is None:
             return fragment, []
         values = self._values.get(action.dest)
@@ -110,23 +119,77 @@ class MagicCompletion:
             if not dags or path.suffix == ".py":
                 yield path.relative_to(base).as_posix()
 
+    def _file_words(self, arguments: Arguments, magic: str) -> Iterator[str]:
+        match arguments.cell, arguments.free:
+            case (True, ()) | (False, ("remove",)):
+                yield from self._files(arguments, magic)
+            case False, ():
+                yield from ("list", "add", "remove")
+            case False, ("list",):
+                folders = {name.rpartition("/")[0] for name in self._files(arguments, magic)}
+                yield from sorted(folders - {""})
+
     def _entries(self, arguments: Arguments, magic: str) -> Iterator[str]:
-        if arguments.action != "remove":
-            return
         project = self._session.project(arguments)
-        match magic.removeprefix("astro_"):
-            case "requirements":
+        match magic.removeprefix("astro_"), arguments.action:
+            case "requirements", "remove":
                 yield from project.requirements.names()
-            case "packages":
+            case "packages", "remove":
                 yield from project.os_packages.names()
-            case "env" | "dotenv":
-                yield from project.dotenv.variables()
-            case "settings":
-                yield from (entry.name for entry in project.settings.entries(arguments.kind))
-            case "airflowignore":
+            case (("env" | "dotenv"), ("set" | "remove")):
+                name = getattr(arguments, "file", None)
+                yield from (project.dotenv if name is None else project.dotenv.file(name)).variables()
+            case "settings", ("add" | "set" | "remove"):
+                yield from self._objects(arguments)
+            case "airflowignore", "remove":
                 yield from (entry.pattern for entry in project.airflowignore.entries() if entry.pattern)
-            case "config":
+            case "config", "remove":
                 yield from project.config_file.values()
+            case "config", ("add" | "set"):
+                from astro_magic.project.config_file import KEYS
+
+                yield from (f"{key}=" for key in KEYS)
+
+    def _objects(self, arguments: Arguments) -> Iterator[str]:
+        """Give the names of objects, and behind one that is set, what can be set of it."""
+        from astro_magic.project.settings.objects import kind_of
+
+        if arguments.action == "remove" or not arguments.free:
+            project = self._session.project(arguments)
+            yield from (entry.name for entry in project.settings.entries(arguments.kind))
+        else:
+            kind = kind_of(arguments.kind)
+            yield from (f"{field}=" for field in kind.fields if field != kind.id)
+
+    def _dockerfile(self, arguments: Arguments) -> Iterator[str]:
+        """Give what can stand next in the line form, of which the parser knows only the options."""
+        from astro_magic.project.dockerfile.lines import assignments
+
+        entries = self._session.project(arguments).dockerfile.entries()
+        match arguments.free:
+            case ():
+                yield from ("list", "add", "set", "remove")
+            case ("set",):
+                yield from ("FROM", "ENV", "LABEL", "ARG")
+            case ("remove",):
+                yield from sorted({entry.keyword for entry in entries} - {"", "FROM"})
+            case (("set" | "remove") as action, ("ENV" | "LABEL" | "ARG") as keyword, *_):
+                keys = (found.key for entry in entries if entry.keyword == keyword for found in assignments(entry))
+                yield from (f"{key}=" if action == "set" else key for key in dict.fromkeys(keys))
+
+    def _blocks(self, arguments: Arguments) -> Iterator[str]:
+        yield from self._session.project(arguments).dockerfile.blocks()
+
+    def _environment_files(self, arguments: Arguments) -> Iterator[str]:
+        for file in self._session.project(arguments).dotenv.files():
+            if "/" in file.name:
+                yield file.path.name
+
+    @staticmethod
+    def _templates(arguments: Arguments) -> Iterator[str]:  # noqa: ARG004 - one signature for all values
+        from astro_magic.sources.templates import BUILT_IN
+
+        yield from BUILT_IN
 
 
 def _last_word(line: str) -> tuple[str, str]:
@@ -162,6 +225,6 @@ def _position(parser: argparse.ArgumentParser, tokens: list[str]) -> tuple[argpa
     positional = positionals_of(parser)
     for action in positional:
         if action.nargs == "*" or not free:
-            return action, Arguments(**given)
+            return action, Arguments(**given, free=tuple(free))
         given[action.dest] = free.pop(0)
-    return None, Arguments(**given)
+    return None, Arguments(**given, free=tuple(free))

@@ -10,6 +10,7 @@ from IPython.core.magic import magics_class
 from astro_magic.errors import FileConflictError, NetworkError, ResolutionError
 from astro_magic.magics.arguments import Arguments, argument, command, unquoted, words
 from astro_magic.magics.editing import REPLACE, EditingMagics, action_of, verbs
+from astro_magic.system.secrets import mask_credentials
 from astro_magic.views import ChangeView, EntriesView
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class DependencyMagics(EditingMagics):
         document = project.requirements
         match action_of(arguments, cell):
             case "list":
-                rows = [(name, text, str(number)) for name, (number, text) in document.names().items()]
+                rows = [
+                    (name, mask_credentials(text), str(number)) for name, (number, text) in document.names().items()
+                ]
                 return EntriesView("requirements.txt", ("package", "requirement", "line"), rows, "requirement")
             case "remove":
                 return self.edit(arguments, project, lambda: document.plan_remove(*arguments.values))
@@ -111,28 +114,9 @@ class DependencyMagics(EditingMagics):
         if arguments.replace:
             raise UsageError("--replace is for the cell form.")
         action, _, text = arguments.instruction.partition(" ")
-        if action in ("", "list"):
-            return _instructions(document)
-        return self.edit(arguments, project, lambda: self._plan_instruction(document, action, text, arguments.block))
-
-    def _plan_instruction(self, document: Dockerfile, action: str, text: str, block: str | None) -> Change:
-        keyword, _, rest = text.strip().partition(" ")
-        match action, keyword.upper():
-            case "add", _ if text:
-                return document.plan_add(text, block=block)
-            case "remove", "" if block is not None:
-                return document.plan_remove_block(block)
-            case "set", "FROM" if rest:
-                return document.plan_set_base(unquoted(rest.strip()))
-            case "set", "ENV" | "LABEL" | "ARG" as name if rest:
-                return document.plan_set(name, self.assignments(words(rest), file="the Dockerfile"))
-            case "remove", "ENV" | "LABEL" | "ARG" as name if rest:
-                return document.plan_remove(name, *words(rest))
-            case "remove", name if rest:
-                return document.plan_remove(name, rest.strip())
-        raise UsageError(
-            "Write list, add INSTRUCTION, set FROM IMAGE, set ENV|LABEL|ARG NAME=VALUE, or remove KEYWORD WHAT."
-        )
+        if action in ("", "list") and not text:
+            return _instructions(document, arguments.block)
+        return self.edit(arguments, project, lambda: _plan_instruction(document, action, text, arguments.block))
 
     def _bring_in(self, arguments: Arguments, project: Project, text: str) -> ChangeView:
         """Bring lines into requirements.txt, once it is known that all of it can be installed."""
@@ -169,7 +153,43 @@ class DependencyMagics(EditingMagics):
             ) from error
 
 
-def _instructions(document: Dockerfile) -> EntriesView:
+def _plan_instruction(document: Dockerfile, action: str, text: str, block: str | None) -> Change:
+    keyword, _, rest = text.strip().partition(" ")
+    match action, keyword.upper():
+        case "add", _ if text:
+            return document.plan_add(text, block=block)
+        case "remove", "" if block is not None:
+            return document.plan_remove_block(block)
+        case (("set" | "remove"), _) if block is not None:
+            raise UsageError("--block goes with list, with add INSTRUCTION, and with remove alone.")
+        case "set", "FROM" if rest:
+            return document.plan_set_base(unquoted(rest.strip()))
+        case "set", "ENV" | "LABEL" | "ARG" as name if rest:
+            return document.plan_set(name, _assignments(name, rest))
+        case "remove", "ENV" | "LABEL" | "ARG" as name if rest:
+            return document.plan_remove(name, *words(rest))
+        case "remove", name if rest:
+            return document.plan_remove(name, rest.strip())
+    raise UsageError(
+        "Write list, add INSTRUCTION, set FROM IMAGE, set ENV|LABEL|ARG NAME=VALUE, or remove KEYWORD WHAT."
+    )
+
+
+def _assignments(keyword: str, text: str) -> dict[str, str]:
+    """Read ``NAME=VALUE`` words. No value is asked for: whoever has the image can read it."""
+    assignments = {}
+    for word in words(text):
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise UsageError(
+                f"Write {keyword} {name}=VALUE. The image shows it to everybody who has it, so a secret belongs "
+                "into .env: %astro_env set NAME asks for one."
+            )
+        assignments[name] = unquoted(value)
+    return assignments
+
+
+def _instructions(document: Dockerfile, block: str | None) -> EntriesView:
     from astro_magic.project.masking import mask_lines
 
     rows = [
@@ -180,6 +200,6 @@ def _instructions(document: Dockerfile) -> EntriesView:
             str(entry.line),
         )
         for entry in document.entries()
-        if entry.keyword
+        if entry.keyword and block in (None, entry.block)
     ]
     return EntriesView("Dockerfile", ("instruction", "arguments", "block", "line"), rows, "instruction")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import magics_class
 
-from astro_magic.errors import AstroMagicError, ProjectNotFoundError
+from astro_magic.errors import ProjectNotFoundError
 from astro_magic.magics.arguments import Arguments, argument, command
 from astro_magic.magics.session import AstroMagics
 from astro_magic.views.doctor import DoctorView
+from astro_magic.views.project import project_name
 
 if TYPE_CHECKING:
     from astro_magic.machine.result import CheckResult
@@ -37,7 +38,7 @@ class DoctorMagics(AstroMagics):
         project = self._project(arguments, needed=arguments.files)
         findings = _check_files(project) if project is not None and (both or arguments.files) else None
         machine = self._check_machine(arguments, project) if both or arguments.machine else None
-        return DoctorView(findings, machine, project_name="" if project is None else _name(project))
+        return DoctorView(findings, machine, project_name="" if project is None else project_name(project))
 
     def _project(self, arguments: Arguments, *, needed: bool) -> Project | None:
         try:
@@ -59,11 +60,3 @@ def _check_files(project: Project) -> tuple[Finding, ...]:
     from astro_magic.project.checks import check_project
 
     return check_project(project)
-
-
-def _name(project: Project) -> str:
-    """Give the project's name, also where its configuration cannot be read."""
-    try:
-        return project.name
-    except AstroMagicError:
-        return project.root.name

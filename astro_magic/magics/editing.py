@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from astro_magic.project.project import Project
     from astro_magic.resolve.resolver import Resolution
 
-__all__ = ["MERGE", "OVERWRITE", "REPLACE", "EditingMagics", "action_of", "edited", "verbs"]
+__all__ = ["MERGE", "OVERWRITE", "REPLACE", "EditingMagics", "action_of", "edited", "names_in", "one_of", "verbs"]
 
 REPLACE = argument("--replace", action="store_true", help="Make the file exactly the cell; default: merge.")
 MERGE = argument("--merge", action="store_true", help="Keep what was edited elsewhere, where the two do not touch.")
@@ -25,7 +26,21 @@ OVERWRITE = argument("--overwrite", action="store_true", help="Give up what was 
 
 def verbs(*names: str) -> argument:
     """Make the argument that says in the line form what is to be done."""
-    return argument("action", nargs="?", choices=names, help="In the line form: what to do.")
+    return argument("action", nargs="?", type=one_of(*names), choices=names, help="In the line form: what to do.")
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """Give a check for a word that has to be one of these; what stands there instead may be a secret, and is not told.
+
+    A semicolon behind the word only silences the output.
+    """
+
+    def check(word: str) -> str:
+        if word.removesuffix(";") not in names:
+            raise argparse.ArgumentTypeError(f"expected {', '.join(names[:-1])} or {names[-1]}")
+        return word.removesuffix(";")
+
+    return check
 
 
 def action_of(arguments: Arguments, cell: str | None, values: Sequence[str] | None = None) -> str:
@@ -43,6 +58,15 @@ def action_of(arguments: Arguments, cell: str | None, values: Sequence[str] | No
     if getattr(arguments, "replace", False):
         raise UsageError("--replace is for the cell form.")
     return action
+
+
+def names_in(values: Sequence[str]) -> Sequence[str]:
+    """Give the names of what is to be removed; a value behind one may be secret, and is not told."""
+    for value in values:
+        name, equals, _ = value.partition("=")
+        if equals:
+            raise UsageError(f"To remove {name}, write its name alone.")
+    return values
 
 
 def edited(arguments: Arguments) -> Literal["refuse", "merge", "overwrite"]:

@@ -58,6 +58,8 @@ class FileMagics(EditingMagics):
                 raise UsageError("Name one file, as in %%astro_file include/query.sql.")
             document = project.file(arguments.words[0])
             return self.edit(arguments, project, lambda: self._plan_cell(arguments, document, cell))
+        if arguments.append or arguments.merge or arguments.overwrite:
+            raise UsageError("--append, --merge and --overwrite are for the cell form.")
         match arguments.words:
             case [] | ["list"] | ["list", _]:
                 return _listed(project, "".join(arguments.words[1:]))
@@ -78,7 +80,10 @@ class FileMagics(EditingMagics):
         from astro_magic.project.changes import Change
 
         if arguments.append:
-            return Change(f"append to {document.name}", (document.plan_append(cell),))
+            if arguments.merge or arguments.overwrite:
+                raise UsageError("--append keeps what is there; it goes without --merge and --overwrite.")
+            lines = cell if cell.strip() else ""
+            return Change(f"append to {document.name}", (document.plan_append(lines),))
         return Change(f"write {document.name}", (document.plan_rewrite(cell, edited=edited(arguments)),))
 
     @command(

@@ -129,11 +129,14 @@ class Session:
     @staticmethod
     def ask_secret(name: str) -> str | None:
         """Ask for a value without showing it; None when nobody can be asked."""
-        from getpass import getpass
+        import warnings
+        from getpass import GetPassWarning, getpass
 
         from IPython.core.error import StdinNotImplementedError
 
-        with suppress(StdinNotImplementedError, EOFError, OSError):
+        # Where it cannot hide what is typed, getpass warns and shows it.
+        with warnings.catch_warnings(), suppress(StdinNotImplementedError, EOFError, OSError, GetPassWarning):
+            warnings.simplefilter("error", GetPassWarning)
             return getpass(f"{name}: ")
         return None
 

@@ -9,11 +9,9 @@ from IPython.core.error import UsageError
 from IPython.core.magic import magics_class
 
 from astro_magic.magics.arguments import Arguments, argument, command, unquoted
-from astro_magic.magics.editing import REPLACE, EditingMagics, action_of, verbs
+from astro_magic.magics.editing import REPLACE, EditingMagics, action_of, names_in, one_of, verbs
+from astro_magic.system.secrets import MASK, is_secret_name, mask_credentials
 from astro_magic.views import ChangeView, EntriesView
-
-if TYPE_CHECKING:
-    pass
 
 if TYPE_CHECKING:
     from astro_magic.project.dotenv.dotenv import Dotenv
@@ -56,7 +54,8 @@ class ValueMagics(EditingMagics):
                 values = self.assignments(arguments.values, file=document.name)
                 view = self.edit(arguments, project, lambda: document.plan_set(values))
             case "remove":
-                return self.edit(arguments, project, lambda: document.plan_remove(*arguments.values))
+                names = names_in(arguments.values)
+                return self.edit(arguments, project, lambda: document.plan_remove(*names))
             case "move":
                 if len(arguments.values) != 1:
                     raise UsageError("Name one file, as in %astro_env move dev.env.")
@@ -68,7 +67,7 @@ class ValueMagics(EditingMagics):
 
     @command(
         verbs("list", "add", "set", "remove"),
-        argument("kind", nargs="?", choices=_KINDS, help="What it is about."),
+        argument("kind", nargs="?", type=one_of(*_KINDS), choices=_KINDS, help="What it is about."),
         argument("values", nargs="*", metavar="NAME [KEY=VALUE]", help="Its name, and values; KEY alone asks for one."),
         REPLACE,
         kind="line_cell",
@@ -98,9 +97,8 @@ class ValueMagics(EditingMagics):
                 if not arguments.kind or not arguments.values:
                     raise UsageError(f"Write {action} connection|pool|variable NAME.")
                 if action == "remove":
-                    return self.edit(
-                        arguments, project, lambda: document.plan_remove(arguments.kind, *arguments.values)
-                    )
+                    names = names_in(arguments.values)
+                    return self.edit(arguments, project, lambda: document.plan_remove(arguments.kind, *names))
                 name, values = self._object(arguments.kind, arguments.values)
                 return self.edit(arguments, project, lambda: document.plan_set(arguments.kind, name, values))
 
@@ -116,11 +114,18 @@ class ValueMagics(EditingMagics):
         document = project.config_file
         match action_of(arguments, None):
             case "list":
-                rows = [(key, value, str(number)) for key, (number, value) in document.values().items()]
+                rows = [
+                    (key, MASK if is_secret_name(key) else mask_credentials(value), str(number))
+                    for key, (number, value) in document.values().items()
+                ]
                 return EntriesView(document.name, ("key", "value", "line"), rows, "value")
             case "remove":
-                return self.edit(arguments, project, lambda: document.plan_remove(*arguments.values))
+                names = names_in(arguments.values)
+                return self.edit(arguments, project, lambda: document.plan_remove(*names))
             case _:
+                for word in arguments.values:
+                    if "=" not in word and not is_secret_name(word):
+                        raise UsageError(f"Write {word}=VALUE; only the value of a secret is asked for.")
                 values = self.assignments(arguments.values, file=document.name)
                 return self.edit(arguments, project, lambda: document.plan_set(values))
 
@@ -148,23 +153,18 @@ _MOST_NOTES = 5
 
 
 def _variables(document: Dotenv) -> EntriesView:
+    values = document.variables()
     rows = [
-        (entry.key, _masked(document.variables()[entry.key]), entry.file, str(entry.line))
+        (entry.key, MASK if values[entry.key] else "(empty)", entry.file, str(entry.line))
         for entry in document.entries()
     ]
     return EntriesView(document.name, ("variable", "value", "file", "line"), rows, "variable")
 
 
-def _masked(value: str) -> str:
-    from astro_magic.system.secrets import MASK
-
-    return MASK if value else "(empty)"
-
-
 def _object_row(entry: SettingsEntry) -> tuple[str, str, str, str]:
-    from astro_magic.system.secrets import MASK
-
-    shown = [f"{key}={value}" for key in _SHOWN_FIELDS if isinstance(value := entry.values.get(key), str)]
+    shown = [
+        f"{key}={mask_credentials(value)}" for key in _SHOWN_FIELDS if isinstance(value := entry.values.get(key), str)
+    ]
     hidden = [key for key, value in entry.values.items() if key not in (*_SHOWN_FIELDS, _ID[entry.kind]) and value]
     shown += [f"{key}={MASK}" for key in hidden]
     return entry.kind, entry.name, "  ".join(shown), str(entry.line)
@@ -179,13 +179,11 @@ def _read_otherwise(document: Dotenv, view: ChangeView) -> Sequence[str]:
     file = next((file for file in view.change.files if file.name == document.name and file.after is not None), None)
     if file is None or file.kind == "unchanged":
         return ()
-    before, after = ((content or b"").decode("utf-8", "replace") for content in (file.before, file.after))
-    hunks = changed_lines(split_lines(before), split_lines(after))
-    brought = {number for hunk in hunks for number in range(hunk.new_start + 1, hunk.new_end + 1)}
+    before, after = (split_lines((content or b"").decode("utf-8", "replace")) for content in (file.before, file.after))
+    places = [place for hunk in changed_lines(before, after) for place in range(hunk.new_start, hunk.new_end)]
     notes = [
-        f"Line {difference.line} ({difference.key or 'no variable'}): {TOOLS[tool]} {how}."
-        for difference in differences(after)
-        if difference.line in brought
+        f"Line {places[difference.line - 1] + 1} ({difference.key or 'no variable'}): {TOOLS[tool]} {how}."
+        for difference in differences("".join(after[place] for place in places))
         for tool, how in difference.readings
     ]
     more = len(notes) - _MOST_NOTES

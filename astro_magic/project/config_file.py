@@ -11,8 +11,8 @@ from astro_magic.project.changes import Change, split_lines
 from astro_magic.project.config import CONFIG_NAME, with_values
 from astro_magic.project.document import Document
 from astro_magic.project.scaffold import check_name
-from astro_magic.project.yaml.text import MappingNode, ScalarNode, YamlText
-from astro_magic.project.yaml.values import Scalar, is_null
+from astro_magic.project.yaml.text import MappingNode, ScalarNode, YamlText, read_yaml
+from astro_magic.project.yaml.values import Scalar, changes_in_go, is_null
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project
@@ -82,7 +82,7 @@ class ConfigFile(Document):
         InvalidContentError
             When it is no UTF-8 text or no YAML.
         """
-        document = YamlText("".join(self._content(self.read()).lines), self.name)
+        document = read_yaml("".join(self._content(self.read()).lines), self.name)
         return {key: (line, scalar.text) for key, line, scalar in _scalars(document, document.root, "")}
 
     def plan_set(self, values: Mapping[str, str]) -> Change:
@@ -162,7 +162,10 @@ class ConfigFile(Document):
     def _plan(self, values: Mapping[str, Scalar | None]) -> Change:
         before = self.read()
         content = self._content(before)
-        text = with_values("".join(content.lines), values)
+        document = read_yaml("".join(content.lines), self.name)
+        there = {key: scalar for key, _, scalar in _scalars(document, document.root, "")}
+        wanted = {key: value for key, value in values.items() if value is None or not _same(there.get(key), value)}
+        text = with_values("".join(content.lines), wanted)
         title = f"{'set' if any(values.values()) else 'remove'} in {self.name}"
         return Change(title, (self._plan_lines(before, content, split_lines(text)),))
 
@@ -174,6 +177,11 @@ def _scalars(document: YamlText, mapping: MappingNode | None, prefix: str) -> It
             yield from _scalars(document, node, f"{name}.")
         elif isinstance(node, ScalarNode) and not is_null(node.value):
             yield name, document.line(key.start), node.value
+
+
+def _same(old: Scalar | None, new: Scalar) -> bool:
+    """Tell whether a value is there already; the Astro CLI reads a number in quotes as one without them."""
+    return old is not None and old.text == new.text and (new.typed or not changes_in_go(old))
 
 
 def _scalar(key: str, value: str) -> Scalar:

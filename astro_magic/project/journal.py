@@ -11,7 +11,7 @@ from astro_magic.errors import FileAccessError, FileConflictError, NothingToUndo
 from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines
 from astro_magic.project.config import CONFIG_NAME
 from astro_magic.project.location import check_relative
-from astro_magic.project.masking import is_environment_file
+from astro_magic.project.masking import is_private
 from astro_magic.system import files, locks
 from astro_magic.system.history import History, HistoryEntry, HistoryFile
 
@@ -195,7 +195,7 @@ def _stage(stack: ExitStack, path: Path, name: str, content: bytes | None) -> Ca
     """Prepare what a file is to contain, and give what makes it so."""
     if content is None:
         return lambda: files.remove(path)
-    mode = 0o600 if is_environment_file(name) else None
+    mode = 0o600 if is_private(name) else None
     if path.is_dir() or path.parent.is_file():
         # Its place is free only when what stands there has been removed.
         return lambda: _write_in_free_place(path, content, mode)

@@ -6,27 +6,37 @@ shown; elsewhere, what looks like a credential is hidden.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
 from astro_magic.project.dockerfile.lines import LogicalLine, assignments, parse
+from astro_magic.project.dotenv.lines import assignments as assignments_of_variables
 from astro_magic.system.secrets import MASK, is_reference, is_secret_name, mask_credentials
 
-__all__ = ["is_environment_file", "mask_lines"]
+__all__ = ["is_environment_file", "is_private", "mask_lines"]
 
 _SAFE_SETTING = re.compile(
     r"^(?P<start>\s*(?:-\s+)*)(?P<key>airflow|connections|pools|variables|conn_id|conn_type|conn_host|conn_schema"
     r"|conn_login|conn_port|pool_name|pool_slot|pool_description|variable_name)\s*:(?P<value>\s.*)?$",
 )
-_INNER_SETTING = re.compile(r"^\s*[\[{]|,\s*[\"']?\w+[\"']?\s*:")
+_INNER_SETTING = re.compile(r"^\s*(?:\[(?!\]\s*$)|\{(?!\}\s*$))|,\s*[\"']?\w+[\"']?\s*:")
 _SETTING = re.compile(r"^(?P<start>\s*(?:-\s+)*)(?P<key>[\w\"'-]+)\s*:(?P<value>.*)$")
 _ASSIGNMENT = re.compile(r"^(?P<key>\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*=)(?P<value>.*)$")
+
+#: Longer files are masked anew each time, so that what is kept of them takes no room.
+_MOST_KEPT = 20_000
 
 
 def is_environment_file(name: str) -> bool:
     """Tell whether a project file holds environment variables: ``.env``, or a ``*.env`` file."""
     last = name.rpartition("/")[2]
     return last.endswith(".env") or last.startswith(".env.")
+
+
+def is_private(name: str) -> bool:
+    """Tell whether a project file is there to hold secrets, so that a new one is closed to other users."""
+    return is_environment_file(name) or name == "airflow_settings.yaml"
 
 
 def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
@@ -44,12 +54,23 @@ def mask_lines(name: str, lines: Sequence[str]) -> list[str]:
     list of str
         As many lines.
     """
+    masked = _masked if len(lines) < _MOST_KEPT else _masked.__wrapped__
+    return list(masked(name, tuple(lines)))
+
+
+@functools.lru_cache(maxsize=16)
+def _masked(name: str, lines: tuple[str, ...]) -> Sequence[str]:
+    """Hide the secrets of a file. A difference is shown as text and as HTML, and the next one begins where it ended."""
     if is_environment_file(name):
-        return [_mask_environment_line(line) for line in lines]
+        shown = [_mask_environment_line(line) for line in lines]
+        for found in assignments_of_variables(lines):
+            # A line inside of a value may look like anything.
+            shown[found.line + 1 : found.line + found.length] = [MASK] * (found.length - 1)
+        return shown
     if name == "airflow_settings.yaml":
         return _mask_settings(lines)
     if name.rpartition("/")[2].startswith("Dockerfile"):
-        lines = _mask_dockerfile(lines)
+        return [mask_credentials(line) for line in _mask_dockerfile(lines)]
     return [mask_credentials(line) for line in lines]
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change
 from astro_magic.project.document import Document
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["OsPackages", "PackageLine", "parse_packages"]
 
@@ -213,7 +214,7 @@ def _read(raw: str, number: int) -> PackageLine:
     if len(names) == len(found):
         return PackageLine("package", number, raw, text, comment, names)
     word = next(word for word, match in zip(text.split(), found, strict=True) if match is None)
-    problem = f"{word!r} is no name of a Debian package"
+    problem = f"{mask_credentials(word)!r} is no name of a Debian package"
     return PackageLine("invalid", number, raw, text, comment, problem=problem)
 
 

@@ -117,7 +117,7 @@ _SOURCES = {
     ".gitignore": _Source("gitignore"),
     "Dockerfile": _Source("Dockerfile"),
     "README.md": _Source("README.md"),
-    "airflow_settings.yaml": _Source("airflow_settings.yaml"),
+    "airflow_settings.yaml": _Source("airflow_settings.yaml", mode=0o600),
     "dags/.airflowignore": _Source(None),
     _EXAMPLE: _Source("exampledag.py"),
     "packages.txt": _Source(None),
@@ -242,7 +242,6 @@ class Scaffold:
         self.root = root
         self._template = {file.name: file for file in template.files} if template is not None else {}
         self._rendered = template is not None and template.rendered
-        self._example = template is None
         config = root / CONFIG_NAME
         self._config = files.read_bytes(config) if config.exists() else None
         given = self._template.pop(CONFIG_NAME, None)
@@ -256,6 +255,9 @@ class Scaffold:
         self._config_name = parse_config(self._config_text).get("project.name") if self._config is not None else None
         self.name = check_name(name) if name is not None else self._config_name or name_from_folder(root.name)
 
+        # A project that has other DAGs has no use for an example any more.
+        others = self._config is not None and not (root / _EXAMPLE).exists() and any((root / "dags").rglob("*.py"))
+        self._example = template is None and not others
         dockerfile = self._dockerfile()
         present = _runtime(dockerfile)
         wanted = runtime

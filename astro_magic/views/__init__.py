@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from astro_magic.views.changes import ChangeView, DifferenceView, EntriesView, HistoryView, UndoView
+from astro_magic.views.changes import ChangeView, DifferenceView, EntriesView, HistoryView, RevisionView, UndoView
 from astro_magic.views.dags import ParseView, RunView, TriggerView
 from astro_magic.views.doctor import DoctorView
 from astro_magic.views.environment import CommandView, LogView, RestartView, StartView, StatusView, StopView
@@ -27,6 +27,7 @@ __all__ = [
     "ParseView",
     "Progress",
     "RestartView",
+    "RevisionView",
     "RunView",
     "StartView",
     "StatusView",

@@ -22,13 +22,16 @@ __all__ = [
     "DifferenceView",
     "EntriesView",
     "HistoryView",
+    "RevisionView",
     "UndoView",
     "change_counts",
     "resolution_words",
 ]
 
 #: Read when the environment is started; what else there is in a project is read when it is used.
-_MADE_OF = ("requirements.txt", "packages.txt", "Dockerfile", ".env", ".env/")
+_MADE_OF = frozenset({"requirements.txt", "packages.txt", "Dockerfile", ".env"})
+#: What the running Airflow does not notice, and a restart does not bring to it either.
+_NOT_BROUGHT = frozenset({"airflow_settings.yaml", ".astro/config.yaml"})
 
 
 def change_counts(file: FileChange) -> str:
@@ -93,20 +96,23 @@ class ChangeView(View):
 
     def report(self) -> Report:
         """Build the diff of each file and what is pending."""
+        changed = self.change.changed
+        return Report.of(
+            self._file_blocks() or line("Nothing changed."),
+            line(Span(resolution_words(self.resolution), "muted"), indent=1) if self.resolution else None,
+            [line(note) for note in self.notes],
+            line("Dry run: nothing was written.") if changed and not self.change.applied else None,
+            self._applies(self.pending) if self.pending is not None else None,
+        )
+
+    def _file_blocks(self) -> list[Block]:
         blocks: list[Block] = []
         for file in self.change.files:
             blocks.append(self._file_line(file))
             diff = file.diff(context=0)
             if diff:
                 blocks.append(Diff(diff))
-        changed = any(file.kind != "unchanged" for file in self.change.files)
-        return Report.of(
-            blocks or line("Nothing changed."),
-            line(Span(resolution_words(self.resolution), "muted"), indent=1) if self.resolution else None,
-            [line(note) for note in self.notes],
-            line("Dry run: nothing was written.") if changed and not self.change.applied else None,
-            self._applies(self.pending) if self.pending is not None else None,
-        )
+        return blocks
 
     def _applies(self, pending: Pending) -> list[Block]:
         if pending.reasons:
@@ -114,9 +120,10 @@ class ChangeView(View):
             return pending_lines(pending, running=self.running, told=told)
         if not self.change.applied:
             return []
+        names = [file.name for file in self.change.files if file.kind != "unchanged"]
         if self.running:
-            return [line("No restart needed.")]
-        if any(file.name.startswith(_MADE_OF) for file in self.change.files):
+            return [] if _NOT_BROUGHT.intersection(names) else [line("No restart needed.")]
+        if any(name in _MADE_OF or name.startswith(".env/") for name in names):
             return [line("Applies with ", Span("%astro_start", "code"), ".")]
         return []
 
@@ -135,7 +142,37 @@ class UndoView(ChangeView):
 
     def report(self) -> Report:
         """Build what was taken back, and the diff."""
+        if not self.change.files:
+            return Report.of(self.headline(), line("Together they had changed nothing."))
         return Report.of(self.headline(), super().report().blocks)
+
+
+class RevisionView(ChangeView):
+    """How the project's files differ from a revision of git.
+
+    Attributes
+    ----------
+    revision : str
+        Such as ``HEAD``.
+    missing : tuple of str
+        What was asked for and is neither in the project nor in the revision.
+    """
+
+    def __init__(self, change: Change, revision: str, *, missing: Sequence[str] = ()) -> None:
+        super().__init__(change)
+        self.revision = revision
+        self.missing = tuple(missing)
+
+    def headline(self) -> Line:
+        """Say how many files differ."""
+        if not self.change.files:
+            return line("No difference from ", Span(self.revision, "strong"), ".")
+        return line("Changed since ", Span(self.revision, "strong"), f": {count(len(self.change.files), 'file')}")
+
+    def report(self) -> Report:
+        """Build the diff of each file."""
+        there = [line(f"There is no {name}, now or in {self.revision}.") for name in self.missing]
+        return Report.of(self.headline(), self._file_blocks(), there)
 
 
 class HistoryView(View):
@@ -188,7 +225,8 @@ class DifferenceView(View):
         names = list(dict.fromkeys(reason.file for reason in self._reasons()))
         since = f" since {when(self.status.started_at)}" if self.status.started_at else ""
         if not names:
-            return line(f"What runs is what the files say: no change{since} that needs a restart.")
+            where = f" of {', '.join(self._files)}" if self._files else ""
+            return line(f"What runs is what the files say: no change{where}{since} that needs a restart.")
         return line(f"Changed{since}: ", Span(", ".join(names), "strong"))
 
     def report(self) -> Report:

@@ -156,7 +156,7 @@ def _file_blocks(file: str, findings: Sequence[Finding]) -> list[Block]:
 
 
 def _place(finding: Finding) -> str:
-    if not finding.file:
+    if not finding.file or (finding.line is None and finding.message.startswith(f"{finding.file} ")):
         return ""
     return f"{finding.file} line {finding.line}: " if finding.line is not None else f"{finding.file}: "
 

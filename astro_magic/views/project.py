@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from astro_magic.errors import AstroMagicError
 from astro_magic.views.doctor import finding_lines
 from astro_magic.views.environment import pending_lines
 from astro_magic.views.report import Line, Listing, Report, Span, Table, line
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
     from astro_magic.project.fingerprint import Pending
     from astro_magic.project.project import Creation, Project
 
-__all__ = ["CreationView", "OverviewView", "UseView"]
+__all__ = ["CreationView", "OverviewView", "UseView", "project_name"]
+
+
+def project_name(project: Project) -> str:
+    """Give the project's name, also where its configuration cannot be read."""
+    try:
+        return project.name
+    except AstroMagicError:
+        return project.root.name
 
 
 def _runtime(project: Project) -> str:
-    runtime = project.runtime
+    """Say what the project builds on, also where the Dockerfile does not tell."""
+    try:
+        runtime = project.runtime
+    except AstroMagicError:
+        return "Airflow version unknown"
     parts = [f"Airflow {runtime.airflow}" + (f" (runtime {runtime.tag})" if runtime.tag else "")]
     if runtime.python:
         parts.append(f"Python {runtime.python}")
@@ -62,7 +75,7 @@ class OverviewView(View):
 
     def headline(self) -> Line:
         """Name the project and its Airflow."""
-        return line(Span(self.project.name, "strong"), f" · {_runtime(self.project)}")
+        return line(Span(project_name(self.project), "strong"), f" · {_runtime(self.project)}")
 
     def report(self) -> Report:
         """Build the overview."""
@@ -108,9 +121,12 @@ class CreationView(View):
 
     def headline(self) -> Line:
         """Say what was created."""
+        from astro_magic.project.config import CONFIG_NAME
+
         project = self.creation.project
-        done = "Created Astro project" if self.creation.created else "Nothing to create: Astro project"
-        return line(f"{done} ", Span(f'"{project.name}"', "strong"), f" · {_runtime(project)}")
+        done = "Created Astro project" if CONFIG_NAME in self.creation.created else "Completed Astro project"
+        done = done if self.creation.created else "Nothing to create: Astro project"
+        return line(f"{done} ", Span(f'"{project_name(project)}"', "strong"), f" · {_runtime(project)}")
 
     def report(self) -> Report:
         """Build what was created and kept."""
@@ -119,17 +135,20 @@ class CreationView(View):
         return Report.of(
             self.headline(),
             Listing(tuple(str(name) for name in creation.created)) if creation.created else None,
-            [line(f"Kept {count(len(kept), 'file')} that were there:" if len(kept) > 1 else "Kept one file:")]
-            if kept
-            else None,
-            Listing(tuple(kept)) if kept else None,
-            [line("Replaced by the template's: ", ", ".join(creation.replaced), "; ", Span("%astro_undo", "code"), ".")]
+            line(f"Kept {count(len(kept), 'file that was there', 'files that were there')}.") if kept else None,
+            # Where everything was there, the names say nothing new.
+            Listing(tuple(kept)) if kept and (creation.created or creation.replaced) else None,
+            line(
+                f"Replaced by the template's: {', '.join(creation.replaced)}. ",
+                Span("%astro_undo", "code"),
+                " takes that back.",
+            )
             if creation.replaced
             else None,
             [line(note) for note in creation.notes],
             line(
                 "This notebook now works on ",
-                Span(creation.project.name, "strong"),
+                Span(project_name(creation.project), "strong"),
                 ". Start Airflow with ",
                 Span("%astro_start", "code"),
                 ".",
@@ -151,5 +170,5 @@ class UseView(View):
 
     def report(self) -> Report:
         """Build the one line."""
-        name = Span(self.project.name, "strong")
+        name = Span(project_name(self.project), "strong")
         return Report.of(line("This notebook now works on ", name, f" · {_runtime(self.project)}"))

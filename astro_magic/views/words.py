@@ -67,7 +67,7 @@ def size(number: int | None) -> str:
     if number is None:
         return ""
     if number < 1_000_000:
-        return f"{number / 1_000:.0f} kB"
+        return f"{number} B" if number < 1_000 else f"{number / 1_000:.0f} kB"
     if number < 1_000_000_000:
         return f"{number / 1_000_000:.0f} MB"
     return f"{number / 1_000_000_000:.1f} GB"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.dockerfile.cell import suggestion
 from astro_magic.project.dockerfile.dockerfile import Dockerfile
-from astro_magic.project.dockerfile.images import BaseImage, stage_images
-from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments
+from astro_magic.project.dockerfile.images import BaseImage, base_of, stage_images
+from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments, has_other_frontend
 from astro_magic.project.dockerfile.words import KEYWORDS, plain
 from astro_magic.project.project import Project
 from astro_magic.project.runtime.runtime import Runtime
@@ -61,15 +62,23 @@ def check_dockerfile(project: Project) -> Iterator[Finding]:
 
 
 def _unreadable(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
+    other_frontend = has_other_frontend(entries)
     for entry in entries:
-        if entry.left_open:
+        if entry.left_open and "<<" not in entry.arguments:
+            # The builder reads it all the same.
+            message = (
+                f"{entry.keyword} ends the file with a line that is to go on: what is added would become part of it."
+            )
+            hint = f"Remove the {entry.escape} at the end."
+            yield Finding("open-instruction", "warning", message, hint, _FILE, entry.line)
+        elif entry.left_open:
             message = f"{entry.keyword} cannot be read: {entry.problem}."
             yield Finding("open-instruction", "error", message, "Write the line that is missing.", _FILE, entry.line)
         elif entry.problem:
             hint = "Begin each block with a line '# >>> NAME' and end it with a line '# <<< NAME', once."
             message = f"{entry.problem[:1].upper()}{entry.problem[1:]}."
             yield Finding("open-block", "warning", message, hint, _FILE, entry.line)
-        elif entry.kind == "instruction" and entry.keyword not in KEYWORDS:
+        elif entry.kind == "instruction" and entry.keyword not in KEYWORDS and not other_frontend:
             word = entry.keyword.partition("=")[0]
             message = f"{word} is no instruction of a Dockerfile."
             yield Finding("unknown-instruction", "error", message, suggestion(word, KEYWORDS), _FILE, entry.line)
@@ -81,9 +90,9 @@ def _secrets(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
             continue
         for found in assignments(entry):
             value = plain(found.value or "", entry.escape)
-            # A number or a switch is no secret, such as that of SSH_KEY_BITS.
+            # A number or a switch is no secret, such as that of SSH_KEY_BITS; nor is the class of a BACKEND.
             harmless = not value or is_reference(value) or value.isdigit() or value.lower() in {"true", "false"}
-            if is_secret_name(found.key) and not harmless:
+            if is_secret_name(found.key) and not harmless and not found.key.endswith("_BACKEND"):
                 yield Finding(
                     "secret-in-image",
                     "warning",
@@ -102,10 +111,17 @@ def _root_at_the_end(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
             "user-root",
             "warning",
             "The image ends as user root, and Airflow would run as root.",
-            "Write USER astro behind what needs root.",
+            f"Write USER {'airflow' if _is_apaches(entries) else 'astro'} behind what needs root.",
             _FILE,
             users[-1].line,
         )
+
+
+def _is_apaches(entries: Sequence[DockerfileEntry]) -> bool:
+    """Tell whether the last stage builds on Apache's own image, whose user is another than that of Astro Runtime."""
+    with contextlib.suppress(InvalidContentError):
+        return bool(entries) and "apache/airflow" in base_of(entries).image
+    return False
 
 
 def _images(images: Sequence[BaseImage]) -> Iterator[Finding]:

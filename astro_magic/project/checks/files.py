@@ -9,6 +9,7 @@ from pathlib import Path
 
 from astro_magic.errors import AstroMagicError
 from astro_magic.project.checks.finding import Finding
+from astro_magic.project.checks.variables import OVERRIDDEN
 from astro_magic.project.config import CONFIG_NAME
 from astro_magic.project.dags.ignore_rules import IGNORE_FILE
 from astro_magic.project.dags.option import option_variable
@@ -53,6 +54,7 @@ def check_files(project: Project) -> Iterator[Finding]:
 
 def _missing(project: Project) -> Iterator[Finding]:
     hint = "%astro_init . adds what is missing of the project, and changes nothing else."
+    gone = []
     for name in _MOUNTED:
         path = project.root / name
         if path.is_dir():
@@ -61,8 +63,13 @@ def _missing(project: Project) -> Iterator[Finding]:
             message = f"{name} is no folder, so it cannot be mounted into Airflow's containers."
             yield Finding("missing-folder", "error", message, f"Rename it, and make a folder {name}.", name)
             continue
-        message = f"The folder {name} is missing (git keeps no empty folders); Docker would make it, owned by root."
-        yield Finding("missing-folder", "warning", message, hint, f"{name}/")
+        gone.append(name)
+    if gone:
+        one = len(gone) == 1
+        named = f"folder {gone[0]} is" if one else f"folders {', '.join(gone[:-1])} and {gone[-1]} are"
+        would = f"Docker would make {'it' if one else 'them'}, owned by root"
+        message = f"The {named} missing (git keeps no empty folders); {would}."
+        yield Finding("missing-folder", "warning", message, hint, f"{gone[0]}/")
     if not _exists(project.root / "Dockerfile"):
         message = "The project has no Dockerfile, which names the image and so the Airflow version."
         yield Finding("missing-file", "error", message, hint, "Dockerfile")
@@ -120,7 +127,7 @@ def _texts(project: Project) -> Iterator[Finding]:
             )
     try:
         config = project.config
-        _ = (config.api_server_port, config.webserver_port)
+        _ = (config.api_server_port, config.webserver_port, project.config_file.values())
     except AstroMagicError as error:
         yield _unreadable(CONFIG_NAME, error)
 
@@ -183,7 +190,9 @@ def _variables_instead(path: Path) -> str:
         _assignment(option_variable(section, key), value)
         for section in parser.sections()
         for key, value in parser.items(section)
-        if value and f"{key}={value}".replace(" ", "") not in defaults
+        if value
+        and f"{key}={value}".replace(" ", "") not in defaults
+        and option_variable(section, key) not in OVERRIDDEN
     ]
     if not lines:
         return "Remove it; it sets nothing but defaults."
@@ -201,11 +210,13 @@ def _line_ends(project: Project) -> Iterator[Finding]:
     for folder in _PLACES:
         with contextlib.suppress(OSError), os.scandir(project.root / folder) as entries:
             scripts += [f"{folder}/{entry.name}".lstrip("/") for entry in entries if entry.name.endswith(".sh")]
-    for name in ("Dockerfile", "packages.txt", *_variable_files(project), *sorted(scripts)):
+    # All readers of .env take a carriage return for a part of the line's end.
+    for name in ("Dockerfile", "packages.txt", *sorted(scripts)):
         with contextlib.suppress(OSError):
             data = (project.root / name).read_bytes()
             at = data.find(b"\r\n")
-            if at >= 0:
+            # The builder takes it off as well, but not in a here-document, which a shell reads.
+            if at >= 0 and (name != "Dockerfile" or b"<<" in data):
                 yield Finding(
                     check="windows-line-ends",
                     severity="warning",

@@ -101,8 +101,29 @@ def _twice(named: _Named, first: dict[tuple[str, str], _Named]) -> Iterator[Find
     same = earlier.entry.meaning == entry.meaning
     where = f"line {earlier.entry.line}" if earlier.file == named.file else f"{earlier.file} line {earlier.entry.line}"
     kind = "requirement-twice" if earlier.file == named.file else "requirement-in-two-files"
+    joined = None if same else _joined(earlier.entry, entry)
+    if joined is not None:
+        message = f"{entry.name} is named here and in {where}; pip takes both lines together."
+        yield Finding(kind, "note", message, f"Write them as one: {joined}", named.file, entry.line)
+        return
     message = f"{entry.name} is named here and in {where}{'' if same else ', and they differ'}."
     yield Finding(kind, "warning", message, "Keep one of the two lines.", named.file, entry.line)
+
+
+def _joined(first: RequirementLine, second: RequirementLine) -> str | None:
+    """Write two lines about one package as one, where they differ in their extras or only one names versions."""
+    if first.kind != "requirement" or second.kind != "requirement":
+        return None
+    try:
+        one, other = Parsed(first.text), Parsed(second.text)
+    except InvalidRequirement:
+        return None
+    several = one.specifier and other.specifier and one.specifier != other.specifier
+    if several or one.url or other.url or one.extras == other.extras:
+        return None
+    one.extras |= other.extras
+    one.specifier &= other.specifier
+    return str(one)
 
 
 def _airflow(named: _Named, runtime: Runtime) -> Iterator[Finding]:

@@ -103,14 +103,17 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
         return
     kind = row.kind
     where = f"The {kind.name} {row.name[:60]!r}" if row.name else f"This {kind.name}"
+    meant = set()
     for key in row.tree:
         if key.lower() not in kind.fields:
             suggestion = suggest_field(kind, key)
+            meant.add(suggestion)
             hint = _did_you_mean([suggestion] if suggestion else [], kind.fields)
             yield _unknown(f"{where} has the field {key[:40]!r}, which", hint, _line(document, row, key))
         elif key == row.keys[key.lower()]:
             yield from _field(row, key.lower(), where, _line(document, row, key))
-    if not row.name:
+    # Where a field has another name, that was told; and what has no id is skipped, whatever else it lacks.
+    if not row.name and kind.id not in meant:
         yield _finding(
             "settings-no-id",
             "warning",
@@ -118,7 +121,8 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
             f"Give it a {kind.id}, or remove it.",
             row.line,
         )
-    if all(row.get(name) in (None, Scalar("")) for name in kind.required):
+    lacking = all(row.get(name) in (None, Scalar("")) for name in kind.required)
+    if lacking and row.name and not meant.intersection(kind.required):
         yield _finding(
             "settings-incomplete",
             "warning",

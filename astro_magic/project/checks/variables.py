@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.checks.finding import Finding
-from astro_magic.project.dotenv.dialects import TOOLS, differences
-from astro_magic.project.dotenv.dotenv import Dotenv, read_line
+from astro_magic.project.dotenv.dialects import TOOLS, DialectDifference, differences
+from astro_magic.project.dotenv.dotenv import Dotenv
+from astro_magic.project.dotenv.lines import assignments
 from astro_magic.project.project import Project
 
-__all__ = ["check_variables"]
+__all__ = ["OVERRIDDEN", "check_variables"]
 
-# What the Astro CLI v1.45.0 sets in its containers whatever .env says: `environment` of Compose beats `env_file`. The
-# templates are airflow/include/composeyml.go and composeyml_af3.go of astronomer/astro-cli.
+# What the Astro CLI v1.45.0 sets in its containers whatever .env says: `environment` of Compose beats `env_file`.
 _COMPOSE = {
     3: [
         "AIRFLOW__API__BASE_URL",
@@ -79,6 +79,11 @@ _STANDALONE = {
         "PYTHONPATH",
     ],
 }
+#: Options that cannot be set in .env, since one of the two sets them itself, or that say where things are in there.
+OVERRIDDEN = frozenset(
+    {name for names in (*_COMPOSE.values(), *_STANDALONE.values()) for name in names}
+    | {"AIRFLOW__CORE__PLUGINS_FOLDER", "AIRFLOW__LOGGING__BASE_LOG_FOLDER"}
+)
 # Sections of Airflow's own configuration, 2.x and 3.x, and of providers that projects set often.
 _SECTIONS = [
     "API",
@@ -129,6 +134,8 @@ _OPTION = re.compile(
 )
 _DOUBLE = re.compile(r"AIRFLOW__(?P<section>[A-Z0-9][A-Z0-9_]*?)__(?P<key>[A-Z0-9_]+)")
 _OTHER_VARIABLES = ("AIRFLOW_CONN_", "AIRFLOW_VAR_", "AIRFLOW_CTX_")
+# How many more lines are named that are read in the same ways.
+_SHOWN = 5
 # Programs read these in lower case, too.
 _LOWER_CASE = {"http_proxy", "https_proxy", "no_proxy", "all_proxy", "ftp_proxy"}
 
@@ -148,18 +155,21 @@ def check_variables(project: Project) -> Iterator[Finding]:
         majors = [2, 3]
     first: dict[str, tuple[str, int]] = {}
     for file in document.files():
-        for number, line in enumerate(file.lines(), start=1):
-            yield from _line(file.name, number, line)
-            found = read_line(line)
-            if found is not None:
-                yield from _name(file.name, number, found[0])
-                yield from _overridden(file.name, number, found[0], majors)
-                yield from _again(file.name, number, found[0], first)
+        lines = file.lines()
+        set_here = assignments(lines)
+        inside = {place for found in set_here for place in range(found.line, found.line + found.length)}
+        for number, line in enumerate(lines, start=1):
+            if number - 1 not in inside:
+                yield from _line(file.name, number, line)
+        for found in set_here:
+            yield from _name(file.name, found.line + 1, found.key)
+            yield from _overridden(file.name, found.line + 1, found.key, majors)
+            yield from _again(file.name, found.line + 1, found.key, first)
         yield from _dialects(file)
 
 
 def _line(file: str, number: int, line: str) -> Iterator[Finding]:
-    if read_line(line) is not None or not line.strip() or line.lstrip().startswith("#"):
+    if not line.strip() or line.lstrip().startswith("#"):
         return
     # The line is not shown: it may be a part of a secret.
     blanks = re.match(r"\s*(?:export\s+)?\w+(?:\s+\w+)+\s*=", line) is not None
@@ -175,7 +185,8 @@ def _line(file: str, number: int, line: str) -> Iterator[Finding]:
 
 
 def _name(file: str, number: int, key: str) -> Iterator[Finding]:
-    if key != key.upper() and key not in _LOWER_CASE:
+    # Terraform and others have names of their own in mixed letters.
+    if (key == key.lower() or key.upper().startswith("AIRFLOW_")) and key != key.upper() and key not in _LOWER_CASE:
         message = f"{key} is not in capitals, as the names of environment variables should be."
         yield Finding("lower-case-variable", "warning", message, f"Write {key.upper()}.", file, number)
         key = key.upper()
@@ -226,15 +237,21 @@ def _again(file: str, number: int, key: str, first: dict[str, tuple[str, int]]) 
 
 
 def _dialects(file: Dotenv) -> Iterator[Finding]:
-    # With the byte order mark, which not all tools pass over.
+    # With the byte order mark, which not all tools pass over. Lines that are read in the same ways are told together.
+    same: dict[tuple[tuple[str, str], ...], list[DialectDifference]] = {}
     for difference in differences((file.read() or b"").decode()):
-        tools = "; ".join(f"{TOOLS[tool]} {how}" for tool, how in difference.readings)
-        subject = f"{difference.key} is" if difference.key else "The line is"
+        same.setdefault(difference.readings, []).append(difference)
+    for readings, (first, *others) in same.items():
+        tools = "; ".join(f"{TOOLS[tool]} {how}" for tool, how in readings)
+        subject = f"{first.key} is" if first.key else "The line is"
+        places = [str(other.line) for other in others[:_SHOWN]]
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        also = f"; so {'is line' if len(others) == 1 else 'are lines'} {', '.join(places)}{more}" if others else ""
         yield Finding(
             "env-dialects",
             "note",
-            f"{subject} read in several ways: {tools}.",
+            f"{subject} read in several ways: {tools}{also}.",
             "Write KEY=VALUE with no quotes, blanks, $ or # in the value, where it can be.",
             file.name,
-            difference.line,
+            first.line,
         )

@@ -8,6 +8,7 @@ relative to the folder of its file, any other is held against the name alone.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import warnings
@@ -197,6 +198,7 @@ def read_rule(entry: IgnoreEntry, origin: str, syntax: Syntax) -> Rule | None:
     )
 
 
+@functools.lru_cache(maxsize=8192)
 def read_glob(pattern: str) -> GitIgnoreSpecPattern:
     """Read a pattern of git's, which is what Airflow takes for a glob pattern.
 

@@ -7,8 +7,15 @@ import re
 from collections.abc import Sequence
 
 from astro_magic.errors import InvalidContentError
-from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments, block_mark, parse
+from astro_magic.project.dockerfile.lines import (
+    DockerfileEntry,
+    assignments,
+    block_mark,
+    has_other_frontend,
+    parse,
+)
 from astro_magic.project.dockerfile.words import KEYWORDS, from_words, split_instruction, words
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["check_inside_block", "check_name", "quoted", "read_cell", "suggestion", "whole_file"]
 
@@ -21,7 +28,7 @@ _KEYS = {
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^*{}$-]+")
 
 
-def read_cell(text: str, *, escape: str | None) -> list[DockerfileEntry]:
+def read_cell(text: str, *, escape: str | None, other_frontend: bool = False) -> list[DockerfileEntry]:
     r"""Read instructions that are to be brought into a Dockerfile.
 
     Parameters
@@ -30,6 +37,8 @@ def read_cell(text: str, *, escape: str | None) -> list[DockerfileEntry]:
         Lines of a Dockerfile.
     escape : str or None
         The character that continues lines in the file; None for a file of its own, whose directives count.
+    other_frontend : bool, optional
+        Whether the file is built by another frontend than Docker's, so that other instructions are possible.
 
     Raises
     ------
@@ -39,7 +48,7 @@ def read_cell(text: str, *, escape: str | None) -> list[DockerfileEntry]:
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").rstrip("\r\n").split("\n")]
     entries = parse(lines, escape=escape)
     for entry in entries:
-        _check(entry)
+        _check(entry, other_frontend=other_frontend or (escape is None and has_other_frontend(entries)))
     return entries
 
 
@@ -118,23 +127,25 @@ def check_inside_block(cell: Sequence[DockerfileEntry], name: str) -> None:
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
-    """Say which known name may have been meant, else all of them."""
+    """Say which known name may have been meant, else all of them. What is known may be a whole instruction."""
     close = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else f"It has: {', '.join(sorted(known)) or 'none'}."
+    shown = [mask_credentials(one) for one in close or sorted(known)]
+    return f"Did you mean {shown[0]}?" if close else f"It has: {', '.join(shown) or 'none'}."
 
 
-def _check(entry: DockerfileEntry) -> None:
+def _check(entry: DockerfileEntry, *, other_frontend: bool) -> None:
     if entry.problem:
         hint = "Write the line that is missing." if entry.left_open else "Begin and end each block once."
         raise InvalidContentError(f"Line {entry.line} cannot be read: {entry.problem}.", hint=hint)
     if entry.kind != "instruction":
         return
-    _check_keyword(entry.line, entry.keyword)
+    if not other_frontend:
+        _check_keyword(entry.line, entry.keyword)
     if not entry.arguments:
         raise InvalidContentError(
             f"Line {entry.line} has nothing behind {entry.keyword}.", hint="Write what the instruction is about."
         )
-    if entry.keyword == "ONBUILD":
+    if entry.keyword == "ONBUILD" and not other_frontend:
         _check_keyword(entry.line, split_instruction(entry.arguments)[0])
     if entry.keyword == "FROM":
         options, image, name = from_words(entry.arguments)

@@ -20,6 +20,7 @@ from astro_magic.project.dockerfile.images import BaseImage, base_of
 from astro_magic.project.dockerfile.lines import DockerfileEntry, parse
 from astro_magic.project.dockerfile.merge import KEYED, merge, take_out
 from astro_magic.project.document import Document
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["BaseImage", "Block", "Dockerfile", "DockerfileEntry", "base_image", "instructions"]
 
@@ -119,7 +120,7 @@ class Dockerfile(Document):
 
         def bring(edit: DockerfileEdit) -> None:
             fresh = not any(part.entry.kind == "instruction" for part in edit.parts)
-            cell = read_cell(text, escape=None if fresh else edit.escape)
+            cell = read_cell(text, escape=None) if fresh else _cell(edit, text)
             stages = sum(entry.keyword == "FROM" for entry in cell)
             if fresh and stages:
                 edit.append(edit.make(whole_file(text).split("\n")), below=None)
@@ -175,7 +176,7 @@ class Dockerfile(Document):
 
         def bring(edit: DockerfileEdit) -> None:
             lines = [f"{keyword} {quoted(keyword, key, value, edit.escape)}" for key, value in values.items()]
-            merge(edit, read_cell("\n".join(lines), escape=edit.escape))
+            merge(edit, _cell(edit, "\n".join(lines)))
 
         return self._plan(f"set in {self.name}", bring)
 
@@ -197,7 +198,9 @@ class Dockerfile(Document):
             When this is no image, or the file has no ``FROM``.
         """
         if len(image.split()) != 1 or image.startswith(("-", ":")) or image.endswith(":"):
-            raise InvalidContentError(f"{image!r} is no image.", hint="Name it with its tag: apache/airflow:3.3.2.")
+            raise InvalidContentError(
+                f"{mask_credentials(image)!r} is no image.", hint="Name it with its tag: apache/airflow:3.3.2."
+            )
         return self.plan_merge(f"FROM {image.strip()}")
 
     def plan_remove(self, keyword: str, *keys: str) -> Change:
@@ -251,7 +254,7 @@ class Dockerfile(Document):
         check_name(name)
 
         def put(edit: DockerfileEdit) -> None:
-            cell = read_cell(text.strip("\r\n"), escape=edit.escape)
+            cell = _cell(edit, text.strip("\r\n"))
             check_inside_block(cell, name)
             if any(entry.kind != "blank" for entry in cell):
                 edit.put_block(name, [line for entry in cell for line in entry.raw.split("\n")])
@@ -374,7 +377,7 @@ class Dockerfile(Document):
             return self.plan_block(name, text)
 
         def bring(edit: DockerfileEdit) -> None:
-            cell = read_cell(text, escape=edit.escape)
+            cell = _cell(edit, text)
             check_inside_block(cell, name)
             merge(edit, cell, block=name)
 
@@ -400,6 +403,10 @@ def base_image(text: str) -> BaseImage:
         When there is no ``FROM``, or it names no image.
     """
     return base_of(_parse(text))
+
+
+def _cell(edit: DockerfileEdit, text: str) -> list[DockerfileEntry]:
+    return read_cell(text, escape=edit.escape, other_frontend=edit.other_frontend)
 
 
 def _parse(text: str) -> list[DockerfileEntry]:

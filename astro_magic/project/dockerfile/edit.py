@@ -16,6 +16,7 @@ from astro_magic.project.dockerfile.lines import (
     LogicalLine,
     assignments,
     block_mark,
+    has_other_frontend,
     parse,
 )
 from astro_magic.project.dockerfile.words import from_words, plain, words
@@ -55,6 +56,8 @@ class DockerfileEdit:
         What stands in the file.
     escape : str
         The character that continues lines.
+    other_frontend : bool
+        Whether the file is built by another frontend than Docker's.
     """
 
     def __init__(self, lines: Sequence[str], line_end: str) -> None:
@@ -65,6 +68,7 @@ class DockerfileEdit:
         self._end = line_end
         self._new: list[Part] = []
         self.escape = entries[0].escape if entries else "\\"
+        self.other_frontend = has_other_frontend(entries)
         self.parts = [Part(entry, lines[entry.line - 1 : entry.line - 1 + entry.length]) for entry in entries]
         self.comments = {entry.raw.strip() for entry in entries if entry.kind == "comment"}
 
@@ -148,7 +152,7 @@ class DockerfileEdit:
         if entry is not None and entry.left_open:
             raise InvalidContentError(
                 f"Dockerfile line {entry.line} cannot be read, so nothing can be added: {entry.problem}.",
-                hint="Complete that instruction first.",
+                hint="Complete that instruction, or remove what continues it.",
             )
         if below is not None:
             below.below += parts

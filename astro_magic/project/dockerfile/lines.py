@@ -6,16 +6,26 @@ begins a here-document, and how the words of an instruction are told apart.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from astro_magic.project.dockerfile.words import from_words, here_documents, plain, split_instruction, words
 
-__all__ = ["Assignment", "DockerfileEntry", "LogicalLine", "assignments", "block_mark", "parse"]
+__all__ = [
+    "Assignment",
+    "DockerfileEntry",
+    "LogicalLine",
+    "assignments",
+    "block_mark",
+    "has_other_frontend",
+    "parse",
+]
 
 _DIRECTIVE = re.compile(r"#\s*(?P<name>syntax|escape|check)\s*=\s*(?P<value>\S.*)", re.IGNORECASE | re.DOTALL)
+_DOCKERS_FRONTEND = re.compile(r"(?:docker\.io/)?docker/dockerfile\b")
 _MARK = re.compile(r"#\s*(?P<kind>>>>|<<<)\s+(?P<name>[A-Za-z0-9_-]+)")
 
 
@@ -159,6 +169,12 @@ def parse(lines: Sequence[str], *, escape: str | None = None) -> list[Dockerfile
     list of DockerfileEntry
         They cover all lines, in order.
     """
+    return list(_parsed(tuple(lines), escape))
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(lines: tuple[str, ...], escape: str | None) -> Sequence[DockerfileEntry]:
+    """Read lines. One edit looks at the same lines several times, and the next one begins with what it verified."""
     directives = 0 if escape is not None else _count_directives(lines)
     escape = escape or _escape_character(lines[:directives])
     blocks = _Blocks()
@@ -209,27 +225,42 @@ def block_mark(line: str) -> tuple[str, str] | None:
     return (match["kind"], match["name"]) if match else None
 
 
+def has_other_frontend(entries: Iterable[DockerfileEntry]) -> bool:
+    """Tell whether a ``syntax`` directive names another frontend than Docker's, which may know more instructions.
+
+    Astronomer's ``airflow-extensions``, for instance, knows ``PYENV``.
+    """
+    for entry in entries:
+        match = _DIRECTIVE.fullmatch(entry.raw.strip()) if entry.kind == "directive" else None
+        if match is not None and match["name"].lower() == "syntax":
+            return _DOCKERS_FRONTEND.match(match["value"]) is None
+    return False
+
+
 def assignments(entry: DockerfileEntry) -> list[Assignment]:
     """Read the keys of an ``ENV``, ``LABEL`` or ``ARG`` instruction; words that are none are left out."""
     if entry.keyword not in {"ENV", "LABEL", "ARG"}:
         return []
-    text = LogicalLine(entry.raw.split("\n"), entry.escape).text
-    spans = words(text, entry.escape)[1:]
+    return list(_assigned(entry.keyword, entry.raw, entry.escape))
+
+
+@functools.lru_cache(maxsize=8192)
+def _assigned(keyword: str, raw: str, escape: str) -> tuple[Assignment, ...]:
+    text = LogicalLine(raw.split("\n"), escape).text
+    spans = words(text, escape)[1:]
     if not spans:
-        return []
+        return ()
     first = text[slice(*spans[0])]
-    if "=" not in first and entry.keyword != "ARG":
+    if "=" not in first and keyword != "ARG":
         start, end = spans[0]
         value = text[end:].strip()
-        return [Assignment(plain(first, entry.escape), value, start, len(text.rstrip()), legacy=True)] if value else []
+        return (Assignment(plain(first, escape), value, start, len(text.rstrip()), legacy=True),) if value else ()
     found = []
     for start, end in spans:
         key, equals, value = text[start:end].partition("=")
-        if equals or entry.keyword == "ARG":
-            found.append(
-                Assignment(plain(key, entry.escape), value if equals else None, start, end, legacy=False),
-            )
-    return found
+        if equals or keyword == "ARG":
+            found.append(Assignment(plain(key, escape), value if equals else None, start, end, legacy=False))
+    return tuple(found)
 
 
 def _count_directives(lines: Sequence[str]) -> int:
@@ -258,6 +289,8 @@ class _Instruction(NamedTuple):
 
 
 def _instruction(lines: Sequence[str], start: int, escape: str) -> _Instruction:
+    if escape not in lines[start] and "<<" not in lines[start]:
+        return _one_line(lines[start])
     logical = LogicalLine(lines, escape, start)
     keyword, arguments = split_instruction(logical.text)
     end = start + logical.length
@@ -274,6 +307,12 @@ def _instruction(lines: Sequence[str], start: int, escape: str) -> _Instruction:
                 problem = f"its here-document is not closed by a line {word}"
         arguments = "\n".join([arguments, *bodies])
     return _Instruction(end - start, keyword, arguments, problem)
+
+
+@functools.lru_cache(maxsize=8192)
+def _one_line(line: str) -> _Instruction:
+    """Read an instruction that cannot go on in the next line. The lines of a file are read again after each edit."""
+    return _Instruction(1, *split_instruction(line))
 
 
 class _Blocks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -19,6 +20,7 @@ from astro_magic.project.dockerfile.lines import (
     parse,
 )
 from astro_magic.project.dockerfile.words import from_words, words
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["KEYED", "merge", "take_out"]
 
@@ -84,7 +86,9 @@ def take_out(edit: DockerfileEdit, keyword: str, key: str) -> None:
         known = [part.entry.arguments for part in same]
         wanted = [part for part in same if part.entry.meaning == meant]
     if not wanted:
-        raise InvalidContentError(f"The Dockerfile has no {keyword} {key}.", hint=suggestion(key, known))
+        raise InvalidContentError(
+            f"The Dockerfile has no {keyword} {mask_credentials(key)}.", hint=suggestion(key, known)
+        )
     for part in wanted:
         if keyword in KEYED and any(found.key != key for found in assignments(part.entry)):
             edit.drop(part, key)
@@ -128,7 +132,11 @@ def _merge_from(edit: DockerfileEdit, cell: Sequence[DockerfileEntry]) -> None:
             else:
                 first.above += edit.make([*comments, f"ARG {_text(entry, new)}"])
             comments = []
-    edit.comment(edit.set_base(image, options, name), comments)
+    last = edit.last_stage()[0]
+    # The FROM that the last stage has already need not be understood: it may name another stage, or take its image
+    # from an ARG without a default.
+    target = last if last.entry.meaning == cell[place].meaning else edit.set_base(image, options, name)
+    edit.comment(target, comments)
 
 
 class _Stage:
@@ -145,6 +153,8 @@ class _Stage:
         self._head = _index(edit.head(), keywords)
         # What holds at the end, by keyword, and which instruction stands where under which user, folder and shell.
         self._running: dict[str, str] = {}
+        # How often the rest of the cell gives a key a value.
+        self._to_come: Counter[tuple[str, str]] = Counter()
         self._known: dict[str, list[tuple[Part, dict[str, str]]]] = {}
         context: dict[str, str] = {}
         inside = set(map(id, parts))
@@ -163,6 +173,8 @@ class _Stage:
         context: dict[str, str] = {}
         waiting: dict[str, tuple[DockerfileEntry, list[str]]] = {}
         last: set[str] = set()
+        cell = list(cell)
+        self._to_come = Counter((entry.keyword, new.key) for entry in cell for new in assignments(entry))
         for entry in cell:
             if entry.kind == "comment":
                 comments.append(entry.raw.strip())
@@ -212,6 +224,7 @@ class _Stage:
         found = assignments(entry)
         missing = []
         for new in found:
+            self._to_come[entry.keyword, new.key] -= 1
             part = self._target(entry, new)
             if part is None:
                 missing.append(new)
@@ -228,6 +241,10 @@ class _Stage:
         """Find the instruction in which a key gets its value; None when there is none yet."""
         key = (entry.keyword, new.key)
         parts = self._keys.get(key, [])
+        if self._to_come[key]:
+            # The cell gives the key another value further down; this one may stand further up in the file as well.
+            earlier = [part for part in parts if same_value(_find(part, new.key), new, self._edit.escape)]
+            parts = earlier or parts
         valued = [part for part in parts if _find(part, new.key).value is not None]
         if entry.keyword == "ARG" and not valued:
             # Without a default, an ARG in a stage stands for the one above the first FROM.

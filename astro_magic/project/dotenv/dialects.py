@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import split_lines
-from astro_magic.project.dotenv.dotenv import read_line
+from astro_magic.project.dotenv.lines import assignments
 
 __all__ = ["TOOLS", "DialectDifference", "differences", "read_compose", "read_docker", "read_standalone"]
 
@@ -134,7 +134,14 @@ def differences(text: str) -> tuple[DialectDifference, ...]:
         In the order of the lines.
     """
     lines = _lines(text.removeprefix("\ufeff"))
-    own = {number: found for number, line in enumerate(lines, start=1) if (found := read_line(line)) is not None}
+    found = assignments(lines)
+    own = {assignment.line + 1: (assignment.key, assignment.value) for assignment in found}
+    # What is wrong inside a value of several lines is told of the line where it begins.
+    begins = {
+        number: assignment.line + 1
+        for assignment in found
+        for number in range(assignment.line + 2, assignment.line + assignment.length + 1)
+    }
     told: dict[int, list[tuple[str, str]]] = {}
     for tool, read in (("compose", _compose), ("docker", _docker), ("standalone", _standalone)):
         seen: dict[int, _Reading] = {}
@@ -146,9 +153,11 @@ def differences(text: str) -> tuple[DialectDifference, ...]:
                     told.setdefault(reading.line, []).append((tool, "takes the rest of the line for another variable"))
                 inside.update(range(reading.line + 1, reading.last + 1))
         except _UnreadableError as error:
-            told.setdefault(error.line, []).append((tool, f"refuses the file here: {error.why}"))
-            end = error.line - 1
-        for number in range(1, end + 1):
+            place = begins.get(error.line, error.line)
+            where = "here" if place == error.line else f"in line {error.line}"
+            told.setdefault(place, []).append((tool, f"refuses the file {where}: {error.why}"))
+            end = place - 1
+        for number in sorted(set(range(1, end + 1)) - set(begins)):
             how = _difference(tool, own.get(number), seen.get(number), lines[number - 1], inside=number in inside)
             if how:
                 told.setdefault(number, []).append((tool, how))
@@ -161,17 +170,17 @@ def differences(text: str) -> tuple[DialectDifference, ...]:
 def _difference(tool: str, own: tuple[str, str] | None, other: _Reading | None, line: str, *, inside: bool) -> str:
     """Say how a tool reads a line otherwise; empty when it does not."""
     # What stands where a name is expected may be a part of a secret, so that only names of our own are told.
-    if own is None:
-        if other is None:
-            return ""
+    if own is None and other is not None:
         return "sets a variable by it" if other.value is not None else "takes it for a name of its own environment"
+    if own is None or (other is not None and other.value == own[1] and other.key == own[0]):
+        return ""
     if other is None or other.value is None:
         return "takes it for a part of the value above" if inside else "passes over it"
     if own[0] != other.key:
         mark = other.key.startswith("\ufeff")
         return f"takes {'the byte order mark' if mark else 'what stands before it'} for a part of the name"
-    if own[1] == other.value:
-        return ""
+    if "\n" in own[1] and tool != "compose":
+        return "takes each of its lines for itself"
     text = line.partition("=")[2]
     return _in_compose(other, text.strip()) if tool == "compose" else _kept(other.value, text)
 

@@ -5,11 +5,12 @@ One dialect, read the same way by every engine:
 - ``KEY=VALUE``, one a line; blanks around the key and the value do not count, and ``export`` may stand in front.
 - A value may be quoted with ``'`` or ``"``. The quotes are taken off; nothing inside them has a special meaning.
 - A ``#`` at the beginning of a line, after a blank behind a bare value, or behind a closing quote begins a comment.
-- Nothing is interpolated: ``$HOME`` stays ``$HOME``. There are no escapes, and no values of several lines.
+- A value whose quote is not closed on its line goes on up to the line that closes it, with only a comment behind.
+- Nothing is interpolated: ``$HOME`` stays ``$HOME``. There are no escapes.
 - The last of several lines with the same key counts. What is no ``KEY=VALUE`` is passed over.
 
 ``.env`` may be a folder; then all ``*.env`` files in it are read, in the order of their names, and each is edited as a
-file of its own: ``Dotenv(project, ".env/dev.env")``. How other tools read the same lines is in `dotenv_dialects`.
+file of its own: ``Dotenv(project, ".env/dev.env")``. How other tools read the same lines is in `dialects`.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from astro_magic.errors import InvalidContentError, InvalidPathError
 from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.document import Document
+from astro_magic.project.dotenv.dialects import differences
+from astro_magic.project.dotenv.lines import Assignment, assignments
 from astro_magic.project.location import project_file_name
 from astro_magic.system import files
 
-__all__ = ["Dotenv", "DotenvEntry", "read_line"]
+__all__ = ["Dotenv", "DotenvEntry"]
 
-_ASSIGNMENT = re.compile(r"\s*(?P<export>export\s+)?(?P<key>[A-Za-z_][A-Za-z0-9_.-]*)\s*=(?P<value>.*)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_AFTER_QUOTE = re.compile(r"\s*(?:#.*)?")
 # Bare, these mean something to a shell or to Docker Compose, which read the same file.
 _PLAIN_VALUE = re.compile(r"[A-Za-z0-9_./:@%+,=?&~^*|<>;()\[\]{}!-]*")
 
@@ -53,15 +54,6 @@ class DotenvEntry:
     file: str
 
 
-@dataclass(frozen=True)
-class _Assignment:
-    key: str
-    value: str = field(repr=False)
-    comment: str = field(repr=False)
-    closed: bool
-    exported: bool
-
-
 class Dotenv(Document):
     """The environment variables of a project."""
 
@@ -82,8 +74,7 @@ class Dotenv(Document):
         """
         found: dict[str, str] = {}
         for file in self.files():
-            assignments = (_parse(line) for line in file.lines())
-            found.update({assignment.key: assignment.value for assignment in assignments if assignment is not None})
+            found.update({assignment.key: assignment.value for assignment in assignments(file.lines())})
         return found
 
     def entries(self) -> tuple[DotenvEntry, ...]:
@@ -97,10 +88,9 @@ class Dotenv(Document):
             When it is no UTF-8 text.
         """
         return tuple(
-            DotenvEntry(assignment.key, number, file.name)
+            DotenvEntry(assignment.key, assignment.line + 1, file.name)
             for file in self.files()
-            for number, assignment in enumerate(map(_parse, file.lines()), start=1)
-            if assignment is not None
+            for assignment in assignments(file.lines())
         )
 
     def files(self) -> tuple[Dotenv, ...]:
@@ -192,8 +182,7 @@ class Dotenv(Document):
             When ``.env`` is a folder.
         """
         raw = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
-        for number, line in enumerate(raw, start=1):
-            _check(line, number)
+        _check(raw)
         self._check_place()
         if replace:
             return Change(f"replace {self.name}", (self.plan_write("\n".join(raw).strip("\n")),))
@@ -242,8 +231,8 @@ class Dotenv(Document):
         self._check_place()
         before = self.read()
         content = self._content(before)
-        found = [_parse(line.rstrip("\r\n")) for line in content.lines]
-        known = {assignment.key for assignment in found if assignment is not None}
+        found = assignments([line.rstrip("\r\n") for line in content.lines])
+        known = {assignment.key for assignment in found}
         for key in keys:
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1)
@@ -251,11 +240,10 @@ class Dotenv(Document):
                     f"{self.name} does not set {key}.",
                     hint=f"Did you mean {close[0]}?" if close else f"It sets: {', '.join(sorted(known)) or 'nothing'}.",
                 )
-        lines = [
-            line
-            for line, assignment in zip(content.lines, found, strict=True)
-            if assignment is None or assignment.key not in keys
-        ]
+        lines = list(content.lines)
+        for assignment in found:
+            if assignment.key in keys:
+                lines[assignment.line : assignment.line + assignment.length] = [""] * assignment.length
         return Change(f"remove from {self.name}", (self._plan_lines(before, content, lines),))
 
     def _plan(self, title: str, new: Sequence[str]) -> Change:
@@ -263,35 +251,32 @@ class Dotenv(Document):
         content = self._content(before)
         lines = list(content.lines)
         known = {line.strip() for line in lines if line.lstrip().startswith("#")}
-        places: dict[str, int] = {}
-        for place, line in enumerate(lines):
-            assignment = _parse(line.rstrip("\r\n"))
-            if assignment is not None:
-                # The last of several counts.
-                places[assignment.key] = place
+        # The last of several counts.
+        places = {found.key: found for found in assignments([line.rstrip("\r\n") for line in lines])}
         above: dict[int, list[str]] = {}
-        appended: list[str] = []
+        appended: dict[str, list[str]] = {}
         comments: list[str] = []
-        for line in new:
-            assignment = _parse(line)
+        for assignment, text in _parts(new):
             if assignment is None:
-                if line.strip() and line.strip() not in known:
-                    known.add(line.strip())
-                    comments.append(line.rstrip())
+                if text.strip() and text.strip() not in known:
+                    known.add(text.strip())
+                    comments.append(text.rstrip())
                 continue
-            known_place = places.get(assignment.key)
-            if known_place is None:
-                places[assignment.key] = len(lines) + len(appended) + len(comments)
-                appended += [*comments, line]
-            elif known_place < len(lines):
-                lines[known_place] = _merged(lines[known_place], assignment, line)
-                above.setdefault(known_place, []).extend(comment + content.line_end for comment in comments)
+            place = places.get(assignment.key)
+            if place is None:
+                # The last of several values counts in a cell, too.
+                appended[assignment.key] = [*appended.get(assignment.key, [])[:-1], *comments, text]
             else:
-                appended[known_place - len(lines)] = line
-                appended += comments
+                old = "".join(lines[place.line : place.line + place.length])
+                merged = _merged(old, place, assignment, text.replace("\n", content.line_end))
+                lines[place.line : place.line + place.length] = [merged, *[""] * (place.length - 1)]
+                # The same key may come again, with another value.
+                there = assignments([line.rstrip("\r") for line in merged.split("\n")])[0]
+                places[assignment.key] = replace(there, line=place.line, length=1)
+                above.setdefault(place.line, []).extend(comment + content.line_end for comment in comments)
             comments = []
-        result = [line for place, old in enumerate(lines) for line in (*above.get(place, ()), old)]
-        _append(result, [*appended, *comments], content.line_end)
+        result = [line for place, old in enumerate(lines) for line in (*above.get(place, ()), old) if line]
+        _append(result, [*(text for texts in appended.values() for text in texts), *comments], content.line_end)
         return Change(title, (self._plan_lines(before, content, result),))
 
     def _check_place(self) -> None:
@@ -308,46 +293,35 @@ class Dotenv(Document):
             )
 
 
-def read_line(line: str) -> tuple[str, str] | None:
-    """Read a line of an environment file, without its end: the key and the value; None when it sets no variable."""
-    assignment = _parse(line)
-    return None if assignment is None else (assignment.key, assignment.value)
+def _parts(lines: Sequence[str]) -> list[tuple[Assignment | None, str]]:
+    """Part lines into those of each variable, joined by line feeds, and single other lines."""
+    text = [line for joined in lines for line in joined.split("\n")]
+    found = {assignment.line: assignment for assignment in assignments(text)}
+    parts: list[tuple[Assignment | None, str]] = []
+    number = 0
+    while number < len(text):
+        assignment = found.get(number)
+        length = assignment.length if assignment is not None else 1
+        parts.append((assignment, "\n".join(text[number : number + length])))
+        number += length
+    return parts
 
 
-def _parse(line: str) -> _Assignment | None:
-    match = _ASSIGNMENT.fullmatch(line)
-    if match is None:
-        return None
-    exported = match["export"] is not None
-    text = match["value"].strip()
-    quote = text[:1]
-    if quote in {"'", '"'}:
-        for end in (position for position in range(1, len(text)) if text[position] == quote):
-            if _AFTER_QUOTE.fullmatch(text, end + 1):
-                return _Assignment(match["key"], text[1:end], text[end + 1 :].strip(), closed=True, exported=exported)
-        return _Assignment(match["key"], text, "", closed=False, exported=exported)
-    comment = re.search(r"(?:^|(?<=\s))#.*", match["value"].rstrip(), re.DOTALL)
-    if comment:
-        value = match["value"].rstrip()[: comment.start()].strip()
-        return _Assignment(match["key"], value, comment[0], closed=True, exported=exported)
-    return _Assignment(match["key"], text, "", closed=True, exported=exported)
-
-
-def _check(line: str, number: int) -> None:
-    """Check a line that is to be brought in. The line itself is not shown: it may hold a secret."""
-    if not line.strip() or line.lstrip().startswith("#"):
-        return
-    key = line.partition("=")[0].strip().removeprefix("export").strip()
-    assignment = _parse(line)
-    if assignment is None or not _KEY.fullmatch(assignment.key):
-        why = "its key is not made of letters, digits and '_'" if "=" in line else "it has no '='"
-        hint = "Write KEY=VALUE, one a line."
-        raise InvalidContentError(f"Line {number} sets no environment variable: {why}.", hint=hint)
-    if not assignment.closed:
-        raise InvalidContentError(
-            f"Line {number} opens a quote in {key} and does not close it.",
-            hint="A value stands on one line. Quote one that begins with a quote with the other kind.",
-        )
+def _check(lines: Sequence[str]) -> None:
+    """Check lines that are to be brought in. The lines themselves are not shown: they may hold secrets."""
+    number = 1
+    for assignment, text in _parts(lines):
+        if text.strip() and not text.lstrip().startswith("#"):
+            if assignment is None or not _KEY.fullmatch(assignment.key):
+                why = "its key is not made of letters, digits and '_'" if "=" in text else "it has no '='"
+                hint = "Write KEY=VALUE, one a line."
+                raise InvalidContentError(f"Line {number} sets no environment variable: {why}.", hint=hint)
+            if not assignment.closed:
+                raise InvalidContentError(
+                    f"Line {number} opens a quote in {assignment.key} and does not close it.",
+                    hint="Close it, or quote a value that begins with a quote with the other kind.",
+                )
+        number += text.count("\n") + 1
 
 
 def _format(key: str, value: str) -> str:
@@ -356,32 +330,32 @@ def _format(key: str, value: str) -> str:
             f"{key!r} is no name of an environment variable.",
             hint="Use letters, digits and '_', with no digit first.",
         )
-    candidates = [f"{key}='{value}'", f'{key}="{value}"', f"{key}={value}"]
-    if _PLAIN_VALUE.fullmatch(value):
-        candidates.insert(0, f"{key}={value}")
-    for line in candidates:
-        assignment = _parse(line)
-        if "\n" in value or "\r" in value or assignment is None:
-            break
-        if assignment.closed and assignment.value == value:
-            return line
+    if "\n" not in value and "\r" not in value:
+        if _PLAIN_VALUE.fullmatch(value):
+            return f"{key}={value}"
+        candidates = [f"{key}='{value}'", f'{key}="{value}"', f"{key}={value}"]
+        right = [
+            line for line in candidates if any(found.closed and found.value == value for found in assignments([line]))
+        ]
+        if right:
+            # Of those that are right here, the one that the fewest other tools read otherwise.
+            return min(right, key=lambda line: sum(len(found.readings) for found in differences(line)))
     raise InvalidContentError(
         f"The value of {key} cannot stand on one line of an environment file.",
         hint="Put it into a file under include/, or encode it, for instance in base64.",
     )
 
 
-def _merged(old: str, assignment: _Assignment, line: str) -> str:
-    body = old.rstrip("\r\n")
-    before = _parse(body)
-    if before is None or (before.value == assignment.value and assignment.comment in {"", before.comment}):
+def _merged(old: str, before: Assignment, assignment: Assignment, text: str) -> str:
+    if before.value == assignment.value and assignment.comment in {"", before.comment}:
         return old
+    body = old.rstrip("\r\n")
     export = "export " if before.exported and not assignment.exported else ""
     kept = "" if assignment.comment else before.comment
-    return f"{export}{line.rstrip()}{'  ' if kept else ''}{kept}{old[len(body) :]}"
+    return f"{export}{text.rstrip()}{'  ' if kept else ''}{kept}{old[len(body) :]}"
 
 
 def _append(lines: list[str], new: Sequence[str], line_end: str) -> None:
     if new and lines and not lines[-1].endswith("\n"):
         lines[-1] += line_end
-    lines += [line + line_end for line in new]
+    lines += [line.replace("\n", line_end) + line_end for line in new]

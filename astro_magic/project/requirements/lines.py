@@ -27,6 +27,8 @@ _COMMENT = re.compile(r"(?:^|\s+)#.*$")
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=[\[<>=!~@;(]|$)")
 _EGG = re.compile(r"[#&]egg=(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)")
 _URL = re.compile(r"(?:[a-z]+\+)?[a-z][a-z0-9]*:", re.IGNORECASE)
+# A folder as pip takes it without `./` in front, with extras and a fragment.
+_PATH = re.compile(r"[\w.+-]+(?:/[\w.+-]*)+(?:\[[\w, .-]*\])?(?:#\S*)?")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 # Options that stand for one thing only: a second one takes the place of the first.
 _SINGLE_OPTIONS = {"--index-url", "--no-index", "--pre", "--prefer-binary", "--require-hashes"}
@@ -225,7 +227,8 @@ def _other(entry: RequirementLine, text: str, *, reason: str) -> RequirementLine
     """Read what is no requirement of the standard: a URL, a path, or a line that environment variables complete."""
     meaning = " ".join(entry.text.split())
     location = text.partition(";")[0].strip()
-    if _URL.match(location) or location.startswith((".", "/", "~")) or location.partition("[")[0].endswith(_ARCHIVES):
+    path = location.startswith((".", "/", "~")) or _PATH.fullmatch(location) is not None
+    if path or _URL.match(location) or location.partition("[")[0].endswith(_ARCHIVES):
         return replace(entry, kind="location", name=_name_in_location(location), meaning=meaning)
     match = _NAME.match(text)
     # A broken line has its name as well, so that a correct line can take its place.

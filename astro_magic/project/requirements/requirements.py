@@ -238,6 +238,8 @@ class _Merge:
         same = self._by_identity.get(entry.identity, [])
         if exact:
             found = [block for block in same if block.entry.marker == entry.marker]
+            # Of several lines about one package, such as for its extras, the one that says the same comes first.
+            found.sort(key=lambda block: block.entry.meaning != entry.meaning)
         else:
             # Two markers that differ are two requirements; a line without one gives way to, or takes, the other.
             single = len(same) == 1 and not same[0].claimed and not (same[0].entry.marker and entry.marker)

@@ -9,6 +9,7 @@ from astro_magic.errors import InvalidContentError
 from astro_magic.project.dockerfile.dockerfile import base_image
 from astro_magic.project.runtime.table import read_table
 from astro_magic.project.runtime.tag import Tag
+from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["Runtime"]
 
@@ -18,6 +19,9 @@ _REFERENCE = re.compile(
 _TAG_AIRFLOW = re.compile(r"(?:slim-)?(?P<version>[23]\.\d+\.\d+(?:(?:a|b|rc)\d+)?)(?:-(?P<python>python\d+\.\d+))?")
 #: The Python of apache/airflow images whose tag names none.
 _APACHE_PYTHON = "3.12"
+#: What astronomer/ap-airflow, the images before the runtime, were mostly built with; their tags do not name it.
+_CERTIFIED_PYTHON = "3.9"
+_TAG_CERTIFIED = re.compile(r"(?P<version>2\.\d+\.\d+)(?:-[\w.-]+)?")
 _HINT = "Use an image such as astrocrpublic.azurecr.io/runtime:3.3-8 or apache/airflow:3.3.2."
 
 
@@ -90,7 +94,7 @@ class Runtime:
         """
         reference = _REFERENCE.fullmatch(image)
         if reference is None:
-            raise InvalidContentError(f"{place}{image!r} is no name of an image.", hint=_HINT)
+            raise InvalidContentError(f"{place}{mask_credentials(image)!r} is no name of an image.", hint=_HINT)
         tag = reference["tag"]
         if tag is None:
             raise InvalidContentError(f"{place}{image} has no tag, so its Airflow version is unknown.", hint=_HINT)
@@ -106,6 +110,9 @@ def _airflow_and_python(repository: str, text: str) -> tuple[str, str] | None:
     if repository.endswith("apache/airflow"):
         match = _TAG_AIRFLOW.fullmatch(text)
         return (match["version"], (match["python"] or "").removeprefix("python") or _APACHE_PYTHON) if match else None
+    if repository.endswith("astronomer/ap-airflow"):
+        match = _TAG_CERTIFIED.fullmatch(text)
+        return (match["version"], _CERTIFIED_PYTHON) if match else None
     tag = Tag.parse(text)
     # A tag such as 3.1-2 is known anywhere, in a mirror as well; 3.12 and 12.1.0 are tags of other images, too.
     own_name = "runtime" if tag is not None and tag.floating else "astro-runtime"

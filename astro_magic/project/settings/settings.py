@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change, FileChange, split_lines
@@ -19,7 +21,7 @@ from astro_magic.project.settings.objects import (
 )
 from astro_magic.project.settings.rows import ROOT, Row, Rows
 from astro_magic.project.yaml.edits import YamlEdit
-from astro_magic.project.yaml.text import YamlText
+from astro_magic.project.yaml.text import YamlText, read_yaml
 from astro_magic.project.yaml.values import (
     EMPTY,
     Fragment,
@@ -30,6 +32,7 @@ from astro_magic.project.yaml.values import (
     from_json,
     is_null,
     settled,
+    to_json,
 )
 
 __all__ = ["Settings"]
@@ -66,7 +69,7 @@ class Settings(Document):
         InvalidContentError
             When it is no UTF-8 text or no YAML.
         """
-        return YamlText("".join(self._content(self.read()).lines), self.name)
+        return read_yaml("".join(self._content(self.read()).lines), self.name)
 
     def plan_merge(self, text: str, *, replace: bool = False) -> Change:
         """Plan to bring objects into the file.
@@ -153,7 +156,7 @@ class Settings(Document):
         described = kind_of(kind)
         before = self.read()
         content = self._content(before)
-        document = YamlText("".join(content.lines), self.name)
+        document = read_yaml("".join(content.lines), self.name)
         rows = Rows(document)
         found = [row for row in rows.rows if row.kind is described and row.name]
         known = [row.name for row in found]
@@ -230,7 +233,7 @@ class Settings(Document):
     def _plan(self, incoming: Iterable[SettingsChange]) -> FileChange:
         before = self.read()
         content = self._content(before)
-        merge = _Merge(YamlText("".join(content.lines), self.name))
+        merge = _Merge(read_yaml("".join(content.lines), self.name))
         merge.bring(incoming)
         return self._plan_lines(before, content, split_lines(merge.text()))
 
@@ -288,8 +291,8 @@ class _Merge:
             old = row.tree.get(key)
             if tree is None and old is not None:
                 changed[key] = None
-            elif tree is not None and not _same(old, tree):
-                changed[key] = tree
+            elif tree is not None and not _same(old, spelled := _spelled(old, tree)):
+                changed[key] = spelled
         if not changed:
             return
         if row.node is None:
@@ -309,3 +312,17 @@ def _same(old: Tree | None, new: Tree) -> bool:
             old.text == new.text and not is_null(old) and (new.typed or not changes_in_go(old))
         )
     return is_null(new) if old is None else settled(old) == settled(new)
+
+
+def _spelled(old: Tree | None, new: Tree) -> Tree:
+    """Give a new value with the truth values and numbers in it spelled as they are now, where they stay."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {key: _spelled(old.get(key), tree) for key, tree in new.items()}
+    if isinstance(old, list) and isinstance(new, list):
+        return [_spelled(*pair) for pair in zip_longest(old[: len(new)], new)]
+    if isinstance(old, Scalar) and isinstance(new, Scalar) and old.typed and new.typed:
+        before, after = to_json(old), to_json(new)
+        # A zero in front makes a number octal for some readers.
+        clear = not isinstance(before, str) and not re.match(r"[-+]?0[0-9]", old.text)
+        return old if clear and type(before) is type(after) and before == after else new
+    return new

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.yaml.layout import Layout
-from astro_magic.project.yaml.text import MappingNode, Node, ScalarNode, SequenceNode, YamlText
+from astro_magic.project.yaml.text import MappingNode, Node, ScalarNode, SequenceNode, YamlText, read_yaml
 from astro_magic.project.yaml.values import Tree, Value, block_lines, inline, tree_of
 
 __all__ = ["YamlEdit"]
@@ -144,7 +144,11 @@ class YamlEdit:
             self._splice(colon, colon, " []")
         for index in sorted(indexes):
             start = self._layout.first_line_of_item(node, index, self._dash(node, index))
-            self._splice(start, self._layout.after_line(self._layout.tight_end(node.items[index])), "")
+            end = self._layout.after_line(self._layout.tight_end(node.items[index]))
+            if index and (index + 1 == len(node.items) or self._layout.is_blank(end)):
+                # The blank lines that kept it apart from the item above go with it.
+                start = self._layout.before_blank_lines(start)
+            self._splice(start, end, "")
 
     def comment(self, sequence: SequenceNode, index: int, lines: Sequence[str]) -> None:
         """Put comment lines above an item of a block list, but for those that are there.
@@ -192,7 +196,7 @@ class YamlEdit:
         if isinstance(expected, dict):
             expected |= self._root
         try:
-            same = YamlText(text, self._document.subject).tree() == expected
+            same = read_yaml(text, self._document.subject).tree() == expected
         except InvalidContentError:
             same = False
         if not same:

@@ -111,6 +111,16 @@ class Layout:
         bound = self.after_line(self.tight_end(sequence.items[index - 1])) if index else 0
         return self._with_comments(start, bound, dash - start)
 
+    def is_blank(self, position: int) -> bool:
+        """Tell whether the line that begins at a position is there and blank."""
+        return _BLANK_LINE.match(self._text, position) is not None
+
+    def before_blank_lines(self, position: int) -> int:
+        """Go up from the start of a line over blank lines."""
+        while position and self.is_blank(above := self.line_start(position - 1)):
+            position = above
+        return position
+
     def comments(self, sequence: SequenceNode, index: int, dash: int) -> tuple[str, ...]:
         """Give the comment lines right above an item of a block list, without indentation."""
         lines = self._text[self.first_line_of_item(sequence, index, dash) : self.line_start(dash)].split("\n")

@@ -7,6 +7,7 @@ written.
 
 from __future__ import annotations
 
+import functools
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.yaml.values import Scalar, Tree, may_be_typed
 
-__all__ = ["AliasNode", "MappingNode", "Node", "ScalarNode", "SequenceNode", "YamlText"]
+__all__ = ["AliasNode", "MappingNode", "Node", "ScalarNode", "SequenceNode", "YamlText", "read_yaml"]
 
 _DEEPEST = 100
 _MOST_NODES = 1_000_000
@@ -220,6 +221,12 @@ class YamlText:
         self._expanded += 1
         if self._expanded > _MOST_EXPANDED:
             self.refuse("grows too large when its aliases are written out", node.start, hint="Write it out by hand.")
+
+
+@functools.lru_cache(maxsize=8)
+def read_yaml(text: str, subject: str) -> YamlText:
+    """Give a document as `YamlText` does. The last ones are kept: an edit begins with what the one before verified."""
+    return YamlText(text, subject)
 
 
 class _Reader:

@@ -89,7 +89,8 @@ _TYPED = re.compile(
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[t \t].*)?",
     re.IGNORECASE | re.DOTALL,
 )
-_DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
+# Numbers that Go writes as they are; a float of few digits that does not end in a zero is among them.
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]*|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,5}[1-9]")
 # Go's yaml.v3 knows yes, no, on and off only where a truth value is asked for; here a text is asked for.
 _TEXT_IN_GO = re.compile(r"y|n|yes|no|on|off|=", re.IGNORECASE)
 _CORE_INTEGER = re.compile(r"(?P<decimal>[-+]?[0-9]+)|0o[0-7]+|0x[0-9a-fA-F]+")

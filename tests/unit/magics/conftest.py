@@ -125,6 +125,8 @@ class RaisingShell(InteractiveShell):
 def shell(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("HOME", str(tmp_path))
+    # What runtimes are published is asked over the network.
+    monkeypatch.setattr("astro_magic.sources.runtimes.refresh", lambda: False)
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
@@ -161,3 +163,32 @@ def environment(project, monkeypatch):
 def running(environment):
     environment.state = replace(RUNNING)
     return environment
+
+
+@pytest.fixture
+def seen(shell, capsys):
+    """Give all that a cell puts on the screen or keeps: its result as text and as HTML, its error, what it prints."""
+
+    def run(source):
+        result = shell.run_cell(source)
+        parts = [capsys.readouterr().out]
+        if result.error_in_exec is not None:
+            parts += [str(result.error_in_exec), repr(result.error_in_exec)]
+        elif hasattr(result.result, "_repr_mimebundle_"):
+            parts += [repr(result.result), *result.result._repr_mimebundle_().values()]
+        return "\n".join(parts)
+
+    return run
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Answer what is asked for without an echo with `planted-asked`, and give what was asked for."""
+    prompts = []
+
+    def answer(prompt):
+        prompts.append(prompt)
+        return "planted-asked"
+
+    monkeypatch.setattr("getpass.getpass", answer)
+    return prompts

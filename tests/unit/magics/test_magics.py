@@ -17,15 +17,23 @@ NOW = datetime(2026, 11, 20, 10, 42, 7, tzinfo=UTC)
 
 LINE_MAGICS = [
     "astro",
+    "astro_airflowignore",
     "astro_bash",
+    "astro_config",
+    "astro_diff",
+    "astro_dockerfile",
+    "astro_doctor",
     "astro_env",
+    "astro_file",
     "astro_init",
     "astro_installed",
     "astro_kill",
     "astro_logs",
+    "astro_packages",
     "astro_requirements",
     "astro_restart",
     "astro_run",
+    "astro_settings",
     "astro_start",
     "astro_status",
     "astro_stop",
@@ -33,7 +41,17 @@ LINE_MAGICS = [
     "astro_undo",
     "astro_use",
 ]
-CELL_MAGICS = ["astro_bash", "astro_dag", "astro_env", "astro_file", "astro_requirements"]
+CELL_MAGICS = [
+    "astro_airflowignore",
+    "astro_bash",
+    "astro_dag",
+    "astro_dockerfile",
+    "astro_env",
+    "astro_file",
+    "astro_packages",
+    "astro_requirements",
+    "astro_settings",
+]
 
 
 @pytest.mark.parametrize("name", LINE_MAGICS)
@@ -51,7 +69,7 @@ def test_help_of_cell_magics(shell, capsys, name):
     assert f"%{name}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", [name for name in LINE_MAGICS if name != "astro_bash"])
+@pytest.mark.parametrize("name", [name for name in LINE_MAGICS if name not in {"astro_bash", "astro_dockerfile"}])
 def test_each_has_a_mistake_refused(shell, project, environment, name):
     with pytest.raises(UsageError, match=r"unrecognized arguments: --nonsense|required"):
         shell.cell(f"%{name} --nonsense")

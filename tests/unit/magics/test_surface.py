@@ -86,6 +86,68 @@ def test_completion(shell, project, environment):
     assert completions(shell, "%requirements remove po") == ["polars"]
 
 
+@pytest.fixture
+def filled(shell, project, environment):
+    shell.cell("%packages add git")
+    shell.cell("%dotenv set REGION=eu")
+    shell.cell("%astro_settings set pool heavy pool_slot=2")
+    shell.cell("%astro_airflowignore add sql/")
+    shell.cell("%dockerfile set ENV MODE=a")
+    shell.cell("%dockerfile --block ca add RUN ls")
+
+
+@pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("%packages remove ", ["git"]),
+        ("%dotenv remove R", ["REGION"]),
+        ("%dotenv set R", ["REGION"]),
+        ("%astro_env ", ["list", "add", "set", "remove", "move"]),
+        ("%astro_settings se", ["set"]),
+        ("%astro_settings set ", ["connection", "pool", "variable"]),
+        ("%astro_settings remove pool ", ["heavy"]),
+        ("%astro_settings set pool heavy pool_s", ["pool_slot="]),
+        ("%astro_airflowignore remove ", ["sql/"]),
+        ("%astro_config set web", ["webserver.port="]),
+        ("%astro_config remove p", ["project.name"]),
+        ("%dockerfile ", ["list", "add", "set", "remove"]),
+        ("%dockerfile set ", ["FROM", "ENV", "LABEL", "ARG"]),
+        ("%dockerfile set ENV ", ["MODE="]),
+        ("%dockerfile remove ", ["ENV", "RUN"]),
+        ("%dockerfile remove ENV ", ["MODE"]),
+        ("%%dockerfile --block ", ["ca"]),
+        ("%%dockerfile --re", ["--replace"]),
+        ("%astro_file ", ["list", "add", "remove"]),
+        ("%astro_file remove dags/ex", ["dags/exampledag.py"]),
+        ("%astro_file list d", ["dags"]),
+        ("%%astro_file packa", ["packages.txt"]),
+        ("%%astro_file --a", ["--append"]),
+        ("%astro_diff --git HEAD pack", ["packages.txt"]),
+        ("%astro_undo --l", ["--list"]),
+        ("%astro_init --template e", ["etl", "empty"]),
+        ("%astro_init --ru", ["--runtime"]),
+        ("%astro_doctor --f", ["--files"]),
+    ],
+)
+def test_completion_of_values(shell, filled, text, offered):
+    assert sorted(completions(shell, text)) == sorted(offered)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [("%packages add ", "git"), ("%astro_settings remove connection ", "heavy"), ("%%dockerfile ", "remove")],
+)
+def test_what_does_not_fit_is_not_offered(shell, filled, text, other):
+    assert other not in completions(shell, text)
+
+
+def test_completion_of_env_files(shell, filled):
+    shell.cell("%dotenv move dev.env")
+    shell.cell("%dotenv set --file prod.env MODE=a")
+    assert completions(shell, "%%dotenv --file p") == ["prod.env"]
+    assert completions(shell, "%dotenv --file prod.env remove ") == ["MODE"]
+
+
 def test_completion_never_raises(shell, environment, tmp_path, monkeypatch):
     environment.results["dag_ids"] = RuntimeError("broken")
     completions(shell, "%astro_run or")

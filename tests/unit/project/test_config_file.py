@@ -199,3 +199,11 @@ def _flat(data, prefix=""):
         else:
             found[f"{prefix}{key}"] = value
     return found
+
+
+def test_a_value_that_is_there_in_another_spelling_stays(project):
+    config = project.config_file
+    config.path.write_text('project:\n  name: shop\npostgres:\n  port: "5433"\n  tag: 17.2\n')
+    assert not config.plan_set({"postgres.port": "5433", "postgres.tag": "17.2"}).changed
+    config.path.write_text("project:\n  name: shop\npostgres:\n  tag: 17.10\n")
+    assert b'tag: "17.10"' in config.plan_set({"postgres.tag": "17.10"}).files[0].after

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -43,6 +44,7 @@ def test_it_does_not_matter_whose_edit_is_whose(base, ours, theirs):
 EDIT = st.tuples(st.integers(0, 11), st.sampled_from(["replace", "remove", "insert"]), st.sampled_from("xyz"))
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git on this machine")
 @given(st.lists(EDIT, min_size=1, max_size=3), st.lists(EDIT, min_size=1, max_size=3))
 def test_git_merges_the_same_way(tmp_path_factory, ours, theirs):
     base = [f"{number}\n" for number in range(12)]

@@ -270,7 +270,7 @@ def test_bad_cells_are_refused(dockerfile, cell, message, hint):
         (f"{BASE}RUN <<E\nx\n", "RUN y", "line 2 cannot be read"),
         ("", "RUN y", "no FROM"),
         ("RUN x\n", "FROM y", "no FROM"),
-        ("FROM a AS b\nFROM b\n", "FROM b", "is a stage"),
+        ("FROM a AS b\nFROM c\n", "FROM b", "is a stage"),
         ("FROM a AS x\nFROM x\n", "FROM b AS y", "line 2 uses the stage x"),
         ("FROM n AS u\nFROM a AS x\nCOPY --from=X b c\n", "FROM b AS y", "line 3 uses the stage x"),
         (f"{BASE}FROM $X\n", "FROM a", "names no image"),
@@ -314,3 +314,29 @@ def test_edits_are_applied_and_taken_back(project, dockerfile):
     assert dockerfile.read() == before
     with pytest.raises(InvalidContentError, match="is no image"):
         dockerfile.set_base("a b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a AS b\nFROM b\nRUN x\n",
+        "FROM a AS b\nFROM b AS c\nENV A=1\nRUN x\nENV A=2\n",
+        "FROM a AS b\nFROM $B AS c\n",
+        "ARG I\nFROM $I\nRUN x\n",
+        "FROM a\nENV HOME /root\nRUN x\nENV HOME /home/git\n",
+    ],
+)
+def test_the_last_stage_as_it_is_changes_nothing(dockerfile, text):
+    dockerfile.path.write_text(text)
+    stage = text[text.rindex("FROM") :]
+    assert dockerfile.plan_merge(stage).files[0].kind == "unchanged"
+
+
+def test_another_frontend_may_know_other_instructions(dockerfile):
+    text = "# syntax=quay.io/astronomer/airflow-extensions:v1\nFROM a\n"
+    dockerfile.path.write_text(text)
+    assert dockerfile.plan_merge("PYENV 3.8 b").files[0].after.decode() == f"{text}PYENV 3.8 b\n"
+    assert dockerfile.plan_merge(f"{text}PYENV 3.9 c\n", replace=True).files[0].after.decode().endswith("PYENV 3.9 c\n")
+    dockerfile.path.write_text("# syntax=docker/dockerfile:1\nFROM a\n")
+    with pytest.raises(InvalidContentError, match="begins with PYENV"):
+        dockerfile.plan_merge("PYENV 3.8 b")

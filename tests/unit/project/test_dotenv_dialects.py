@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.dotenv.dialects import TOOLS, differences, read_compose, read_docker, read_standalone
-from astro_magic.project.dotenv.dotenv import read_line
+from astro_magic.project.dotenv.lines import read_line
 
 ENVIRONMENT = {"USER": "ada", "EMPTY": ""}
 
@@ -142,7 +142,8 @@ def test_standalone(text, values):
         ("A=$B", [("A", 1, {"compose": "values of variables"})]),
         ('A="a\\nb"', [("A", 1, {"compose": "escapes", "docker": "quotes"})]),
         ("export A=1", [("A", 1, {"docker": "refuses", "standalone": "part of the name"})]),
-        ('A="x\nB=1"\nC=2', [("A", 1, {"compose": "go on to line 2"}), ("B", 2, {"compose": "the value above"})]),
+        ('A="x\nB=1"\nC=2', [("A", 1, {"docker": "for itself", "standalone": "for itself"})]),
+        ('A="x\nb c=1"\nC=2', [("A", 1, {"docker": "refuses the file in line 2", "standalone": "for itself"})]),
         ("A='it''s'\nB=$C", [("A", 1, {"compose": "refuses", "docker": "quotes"})]),
         ("A='x' B=1", [("A", 1, {"compose": "rest of the line"})]),
         ("A\nB=1", [("", 1, {"compose": "own environment", "docker": "own environment"})]),

@@ -214,3 +214,18 @@ def test_merging_touches_only_its_own_lines(content, cell):
             entry.raw.strip() for entry in requirements.entries() if entry.identity not in names and entry.text
         ] == kept
         assert not requirements.plan_merge(cell).changed
+
+
+@pytest.mark.parametrize("line", ["a==1", "a[x]", "a[y]"])
+def test_of_several_lines_about_one_package_the_one_that_says_the_same_stays(requirements, line):
+    assert merged(requirements, "a==1\na[x]\na[y]\n", line) == "a==1\na[x]\na[y]\n"
+
+
+@pytest.mark.parametrize("line", ["path/to/a", "path/to/a[x,y]", "path/a#egg=b"])
+def test_a_folder_without_a_dot_in_front_is_a_location(line):
+    assert [entry.kind for entry in parse([line])] == ["location"]
+
+
+@pytest.mark.parametrize("line", ["a b/c", "git+git@host:a/b.git", "a/b c"])
+def test_what_only_looks_like_a_folder_is_none(line):
+    assert [entry.kind for entry in parse([line])] == ["invalid"]

@@ -117,3 +117,10 @@ def test_a_project_without_dockerfile(project):
     (project.root / "Dockerfile").unlink()
     with pytest.raises(InvalidContentError, match="no Dockerfile"):
         _ = project.runtime
+
+
+def test_the_images_before_the_runtime_name_airflow_itself():
+    found = Runtime.from_image("quay.io/astronomer/ap-airflow:2.2.5-onbuild")
+    assert (found.airflow, found.exact) == ("2.2.5", True)
+    with pytest.raises(InvalidContentError):
+        Runtime.from_image("quay.io/astronomer/ap-airflow:latest")

@@ -368,3 +368,11 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
     with pytest.raises(FileAccessError, match="shop"):
         Project.create(folder / "shop")
     assert not (folder / "shop").exists()
+
+
+def test_a_project_with_dags_gets_no_example_again(tmp_path):
+    project = Project.create(tmp_path / "shop").project
+    (project.root / "dags/exampledag.py").rename(project.root / "dags/orders.py")
+    assert Project.create(project.root).created == ()
+    (project.root / "dags/orders.py").unlink()
+    assert Project.create(project.root).created == ("dags/exampledag.py",)

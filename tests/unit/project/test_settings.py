@@ -472,3 +472,21 @@ def test_setting_is_setting_what_pyyaml_reads(connections, layout, end, name, fi
         assert read["pools"] == []
         settings.path.write_bytes(after)
         assert not settings.plan_set("connection", name, {"conn_type": "t", **fields}).changed
+
+
+@pytest.mark.parametrize("value", ["False", "0x10", "1.50", "", "~"])
+def test_a_value_keeps_its_spelling_where_it_stays_the_same(project, value):
+    text = f"airflow:\n  connections:\n    - conn_id: a\n      conn_type: b\n      conn_extra:\n        x: {value}\n"
+    project.settings.path.write_text(text)
+    (entry,) = project.settings.entries()
+    assert project.settings.plan_set("connection", "a", entry.values).files[0].kind == "unchanged"
+    extra = {**entry.values["conn_extra"], "z": 1}
+    after = project.settings.plan_set("connection", "a", {"conn_extra": extra}).files[0].after.decode()
+    assert after == f"{text}        z: 1\n"
+
+
+def test_a_number_that_some_read_as_octal_is_written_anew(project):
+    text = "airflow:\n  connections:\n    - conn_id: a\n      conn_type: b\n      conn_extra:\n        x: 012\n"
+    project.settings.path.write_text(text)
+    change = project.settings.plan_set("connection", "a", {"conn_extra": {"x": 12}})
+    assert change.files[0].after.decode() == text.replace("012", "12")

@@ -121,6 +121,9 @@ def test_items_are_appended_in_the_form_of_the_list(before, after):
         ("x:\n  # top\n\n  # of a\n  - m: a\n  - m: b", [0], "x:\n  # top\n\n  - m: b"),
         ("x: # xs\n- m: a\n-\n  m: b\n", [0, 1], "x: [] # xs\n"),
         ("x: [a, b, c] # xs\n", [0, 2], "x: [b] # xs\n"),
+        ("x:\n  - a\n\n  - b\n\n  - c\n\ny: 1\n", [2], "x:\n  - a\n\n  - b\n\ny: 1\n"),
+        ("x:\n  - a\n\n  - b\n \n  - c\n", [1, 2], "x:\n  - a\n"),
+        ("x:\n  - a\n\n  - b\n  - c\n", [1], "x:\n  - a\n\n  - c\n"),
         ("x:\n  - |\n    # text\n  - b\n", [1], "x:\n  - |\n    # text\n"),
     ],
 )

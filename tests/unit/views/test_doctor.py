@@ -130,3 +130,14 @@ def test_the_worst_in_brief():
 def test_notes_alone_are_no_reason_to_speak():
     assert finding_lines(FINDINGS[:1]) == []
     assert finding_lines(()) == []
+
+
+def test_a_file_is_named_once():
+    named = Finding("a", "warning", ".env is open to others.", "", ".env")
+    other = Finding("b", "warning", "The value is empty.", "", ".env")
+    placed = Finding("c", "warning", ".env has it twice.", "", ".env", 3)
+    assert brief([named, other, placed])[1:] == [
+        "  warning  .env is open to others.",
+        "  warning  .env: The value is empty.",
+        "  warning  .env line 3: .env has it twice.",
+    ]

@@ -169,6 +169,12 @@ def test_words():
         "2 min 5 s",
         "2 h 1 min",
     ]
-    assert [size(value) for value in (None, 900, 150_000_000, 1_200_000_000)] == ["", "1 kB", "150 MB", "1.2 GB"]
+    assert [size(value) for value in (None, 900, 1_400, 150_000_000, 1_200_000_000)] == [
+        "",
+        "900 B",
+        "1 kB",
+        "150 MB",
+        "1.2 GB",
+    ]
     assert [count(value, "process", "processes") for value in (1, 2_000)] == ["1 process", "2,000 processes"]
     assert span_of_time(None, None) == ""

@@ -55,3 +55,27 @@ def test_findings(check, text, expected):
     findings = check(text)
     assert [(finding.check, finding.severity, finding.line) for finding in findings] == expected
     assert "hunter2" not in repr(findings)
+
+
+def test_another_frontend_may_know_other_instructions(check):
+    text = f"FROM {AIRFLOW}:3.1.8\nPYENV 3.8 a\n"
+    assert [finding.check for finding in check(text)] == ["unknown-instruction"]
+    assert [finding.check for finding in check(f"# syntax=docker/dockerfile:1\n{text}")] == ["unknown-instruction"]
+    assert check(f"# syntax=quay.io/astronomer/airflow-extensions:v1\n{text}") == []
+
+
+def test_a_file_that_ends_with_a_line_that_goes_on_is_read_all_the_same(check):
+    (finding,) = check(f"FROM {AIRFLOW}:3.1.8\nRUN x \\\n")
+    assert (finding.check, finding.severity, finding.line) == ("open-instruction", "warning", 2)
+    (finding,) = check(f"FROM {AIRFLOW}:3.1.8\nRUN <<E\n")
+    assert (finding.check, finding.severity, finding.line) == ("open-instruction", "error", 2)
+
+
+def test_the_class_of_a_backend_is_no_secret(check):
+    assert check(f"FROM {AIRFLOW}:3.1.8\nENV AIRFLOW__SECRETS__BACKEND=a.b.C\n") == []
+
+
+@pytest.mark.parametrize(("image", "user"), [(f"{AIRFLOW}:3.1.8", "airflow"), ("quay.io/a/runtime:3.1-1", "astro")])
+def test_the_user_to_go_back_to_is_that_of_the_image(check, image, user):
+    (finding,) = [finding for finding in check(f"FROM {image}\nUSER root\n") if finding.check == "user-root"]
+    assert f"USER {user} " in finding.hint

@@ -20,8 +20,15 @@ def test_missing_folders(project):
     shutil.rmtree(project.root / "tests")
     (project.root / "tests").write_text("")
     missing = found(project, "missing-folder")
-    assert [(finding.file, finding.severity) for finding in missing] == [("include/", "warning"), ("tests", "error")]
-    assert "%astro_init ." in missing[0].hint
+    assert [(finding.file, finding.severity) for finding in missing] == [("tests", "error"), ("include/", "warning")]
+    assert "%astro_init ." in missing[1].hint
+
+
+def test_all_missing_folders_are_told_at_once(project):
+    for name in ("include", "plugins", "tests"):
+        shutil.rmtree(project.root / name)
+    (missing,) = found(project, "missing-folder")
+    assert "The folders include, plugins and tests are missing" in missing.message
 
 
 @pytest.mark.parametrize(
@@ -92,9 +99,8 @@ def test_airflow_cfg_becomes_lines_of_env(project):
     (finding,) = found(project, "unused-airflow-cfg")
     assert finding.file == "config/airflow.cfg"
     assert finding.hint == (
-        "Write into .env instead: AIRFLOW__CORE__PARALLELISM=4, AIRFLOW__CORE__FERNET_KEY=••••••, "
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=••••••, AIRFLOW__CELERY__BROKER_URL=redis://••••••@redis/0 (and 1 more); "
-        "then remove the file."
+        "Write into .env instead: AIRFLOW__CORE__PARALLELISM=4, "
+        "AIRFLOW__CELERY__BROKER_URL=redis://••••••@redis/0, AIRFLOW__API_MORE__FLAG=100%; then remove the file."
     )
     assert "hunter2" not in repr(finding)
 
@@ -133,6 +139,19 @@ def test_windows_line_ends_where_a_shell_reads(project):
     (project.root / "include" / "fine.sh").write_bytes(b"#!/bin/sh\nprintf 'a\\r\\n'\n")
     assert [(finding.file, finding.line) for finding in found(project, "windows-line-ends")] == [
         ("packages.txt", 2),
-        (".env", 1),
         ("include/run.sh", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"FROM a:1\r\nRUN b\r\n", []), (b"FROM a:1\r\nRUN <<E\r\nb\r\nE\r\n", [1])]
+)
+def test_windows_line_ends_of_a_dockerfile_count_in_here_documents(project, content, lines):
+    (project.root / "Dockerfile").write_bytes(content)
+    assert [finding.line for finding in found(project, "windows-line-ends")] == lines
+
+
+def test_a_configuration_that_is_no_yaml(project):
+    project.config_file.path.write_text("project: [\n")
+    (finding,) = found(project, "unreadable")
+    assert (finding.file, finding.severity) == (".astro/config.yaml", "error")

@@ -74,3 +74,24 @@ def test_both_lines_are_named(check, tmp_path):
     check({"requirements.txt": "a==1\n", "requirements-dev.txt": "a==2\n"})
     (finding,) = check_requirements(Project(tmp_path / "shop"))
     assert finding.message == "a is named here and in requirements.txt line 1, and they differ."
+
+
+@pytest.mark.parametrize(
+    ("lines", "joined"),
+    [
+        ("a==1\na[x]\n", "a[x]==1"),
+        ("a[y]\nA[x]==1\n", "a[x,y]==1"),
+        ("a==1\na==2\n", None),
+        ("a[x]==1\na==2\n", None),
+        ("a[x] @ https://h/a.whl\na\n", None),
+    ],
+)
+def test_extras_on_a_line_of_their_own(tmp_path, lines, joined):
+    project = Project.create(tmp_path / "shop").project
+    (project.root / "requirements.txt").write_text(lines)
+    (finding,) = check_requirements(project)
+    assert (finding.check, finding.line) == ("requirement-twice", 2)
+    if joined is None:
+        assert (finding.severity, finding.hint) == ("warning", "Keep one of the two lines.")
+    else:
+        assert (finding.severity, finding.hint) == ("note", f"Write them as one: {joined}")

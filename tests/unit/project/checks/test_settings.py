@@ -176,3 +176,15 @@ def test_findings_come_in_the_order_of_the_file(found):
     ]
     assert lines == sorted(lines)
     assert lines == [1, 6, 8, 9, 11, 12, 12]
+
+
+def test_fields_with_other_names_are_told_of_once(project):
+    (project.root / "airflow_settings.yaml").write_text("airflow:\n  variables:\n  - key: a\n    value: b\n")
+    assert [finding.check for finding in check_settings(project)] == ["settings-unknown-key"] * 2
+
+
+@pytest.mark.parametrize(("value", "found"), [("17.2", []), ("17.10", ["settings-changed-value"])])
+def test_a_float_that_stays_the_same_text_is_fine(project, value, found):
+    text = f"airflow:\n  variables:\n  - variable_name: a\n    variable_value: {value}\n"
+    (project.root / "airflow_settings.yaml").write_text(text)
+    assert [finding.check for finding in check_settings(project)] == found

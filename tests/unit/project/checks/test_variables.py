@@ -28,6 +28,8 @@ def found(project):
         ("# greeting=1", None, ""),
         ("http_proxy=x", None, ""),
         ("greeting=1", "lower-case-variable", "GREETING"),
+        ("airflow__Core__parallelism=1", "lower-case-variable", "AIRFLOW__CORE__PARALLELISM"),
+        ("TF_VAR_region=x", None, ""),
         ("hunter2", "no-assignment", "KEY=VALUE"),
         ("MY KEY=hunter2", "no-assignment", "blank"),
         ("AIRFLOW__CORE__EXECUTOR=x", "overridden-variable", "Docker mode"),
@@ -88,3 +90,17 @@ def test_lines_that_tools_read_in_several_ways(project):
     ]
     assert "keeps the quotes" in findings[1].message
     assert "hunter2" not in repr(findings)
+
+
+def test_a_value_of_several_lines_is_told_of_once(project):
+    (project.root / ".env").write_text('A=\'{\n"b": "hunter2"\nhunter2\n}\'\n')
+    assert found(project) == []
+    (note,) = check_variables(project)
+    assert (note.check, note.line) == ("env-dialects", 1)
+
+
+def test_lines_that_are_read_in_the_same_ways_are_told_of_together(project):
+    (project.root / ".env").write_text("".join(f"A{number}='x'\n" for number in range(9)) + "B=$C\n")
+    notes = list(check_variables(project))
+    assert [note.line for note in notes] == [1, 10]
+    assert notes[0].message.endswith("; so are lines 2, 3, 4, 5, 6 and 3 more.")
