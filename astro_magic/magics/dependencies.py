@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 from IPython.core.magic import magics_class
 
-from astro_magic.errors import FileConflictError, NetworkError, ResolutionError
+from astro_magic.errors import FileConflictError, InvalidContentError, NetworkError, ResolutionError
 from astro_magic.magics.arguments import Arguments, argument, command, unquoted, words
 from astro_magic.magics.editing import REPLACE, EditingMagics, action_of, verbs
 from astro_magic.system.secrets import mask_credentials
@@ -109,14 +110,27 @@ class DependencyMagics(EditingMagics):
             if arguments.instruction:
                 raise UsageError("A cell is brought into the file as it is; the line takes only options.")
             if arguments.block is not None:
-                return self.edit(arguments, project, lambda: document.plan_block(arguments.block, cell))
-            return self.edit(arguments, project, lambda: document.plan_merge(cell, replace=arguments.replace))
+                return self._edit_image(arguments, project, lambda: document.plan_block(arguments.block, cell))
+            return self._edit_image(arguments, project, lambda: document.plan_merge(cell, replace=arguments.replace))
         if arguments.replace:
             raise UsageError("--replace is for the cell form.")
         action, _, text = arguments.instruction.partition(" ")
         if action in ("", "list") and not text:
             return _instructions(document, arguments.block)
-        return self.edit(arguments, project, lambda: _plan_instruction(document, action, text, arguments.block))
+        return self._edit_image(arguments, project, lambda: _plan_instruction(document, action, text, arguments.block))
+
+    def _edit_image(self, arguments: Arguments, project: Project, plan: Callable[[], Change]) -> ChangeView:
+        """Edit the Dockerfile, and say so when it no longer tells which Airflow it has."""
+        from astro_magic.project.runtime.runtime import Runtime
+
+        view = self.edit(arguments, project, plan)
+        file = view.change.files[0]
+        if file.after is not None and file.kind != "unchanged":
+            try:
+                Runtime.from_dockerfile(file.after.decode())
+            except InvalidContentError as error:
+                view.notes = [f"{error.message} {error.hint or ''}".rstrip()]
+        return view
 
     def _bring_in(self, arguments: Arguments, project: Project, text: str) -> ChangeView:
         """Bring lines into requirements.txt, once it is known that all of it can be installed."""

@@ -258,3 +258,8 @@ def test_listing_requirements_hides_logins(shell, project, environment):
     shell.cell("%requirements add --no-check 'foo @ git+https://me:planted@x.y/z.git'")
     assert "planted" in text_of(project, "requirements.txt")
     assert "foo @ git+https://••••••@x.y/z.git" in repr(shell.cell("%requirements"))
+
+
+def test_an_image_that_does_not_tell_its_airflow_is_said(shell, project, environment):
+    assert "does not tell which Airflow" not in repr(shell.cell("%dockerfile set FROM apache/airflow:3.1.8"))
+    assert "has no tag, so its Airflow version is unknown" in repr(shell.cell("%dockerfile set FROM nonsense"))
