@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,12 +57,12 @@ class FileChange:
     @property
     def added(self) -> int:
         """How many lines the change adds; a changed line counts as one added and one removed."""
-        return sum(hunk.new_end - hunk.new_start for hunk in self._differences())
+        return sum(hunk.new_end - hunk.new_start for hunk in self._hunks)
 
     @property
     def removed(self) -> int:
         """How many lines the change removes."""
-        return sum(hunk.end - hunk.start for hunk in self._differences())
+        return sum(hunk.end - hunk.start for hunk in self._hunks)
 
     def diff(self, *, context: int = 3) -> str:
         """Give the change as a unified diff, with the values of secrets hidden.
@@ -78,13 +79,13 @@ class FileChange:
         """
         if self.kind == "unchanged":
             return ""
-        before, after = self._lines(self.before), self._lines(self.after)
-        shown_before, shown_after = self._shown(before), self._shown(after)
+        before = self._lines[0]
+        shown_before, shown_after = map(self._shown, self._lines)
         output = [
             f"--- {self.name if self.before is not None else '/dev/null'}",
             f"+++ {self.name if self.after is not None else '/dev/null'}",
         ]
-        for group in _grouped(differences(before, after), context):
+        for group in _grouped(self._hunks, context):
             first, last = max(group[0].start - context, 0), min(group[-1].end + context, len(before))
             # What lies between hunks is the same in both, so the distance to the other text is that of the hunk.
             new_first = first + group[0].new_start - group[0].start
@@ -99,15 +100,21 @@ class FileChange:
             output += [f" {line}" for line in shown_before[position:last]]
         return "\n".join(output) + "\n"
 
-    def _differences(self) -> list[Hunk]:
-        return differences(self._lines(self.before), self._lines(self.after))
+    # A change is shown as text and as HTML, and counted for both; a long file is compared once.
+
+    @functools.cached_property
+    def _lines(self) -> tuple[list[str], list[str]]:
+        before, after = (
+            split_lines((content or b"").decode(errors="replace")) for content in (self.before, self.after)
+        )
+        return before, after
+
+    @functools.cached_property
+    def _hunks(self) -> list[Hunk]:
+        return differences(*self._lines)
 
     def _shown(self, lines: Sequence[str]) -> list[str]:
         return mask_lines(self.name, [line.rstrip("\r\n") for line in lines])
-
-    @staticmethod
-    def _lines(content: bytes | None) -> list[str]:
-        return split_lines((content or b"").decode("utf-8", errors="replace"))
 
 
 def _grouped(hunks: Sequence[Hunk], context: int) -> Iterator[list[Hunk]]:

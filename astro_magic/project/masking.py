@@ -70,8 +70,14 @@ def _masked(name: str, lines: tuple[str, ...]) -> Sequence[str]:
     if name == "airflow_settings.yaml":
         return _mask_settings(lines)
     if name.rpartition("/")[2].startswith("Dockerfile"):
-        return [mask_credentials(line) for line in _mask_dockerfile(lines)]
-    return [mask_credentials(line) for line in lines]
+        return [_mask_line(line) for line in _mask_dockerfile(lines)]
+    return [_mask_line(line) for line in lines]
+
+
+@functools.lru_cache(maxsize=8192)
+def _mask_line(line: str) -> str:
+    """Hide what looks like a credential. After an edit, most lines of a file are the same."""
+    return mask_credentials(line)
 
 
 def _mask_environment_line(line: str) -> str:
