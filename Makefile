@@ -45,7 +45,7 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy astro_magic scripts tests $(wildcard benchmarks)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python scripts/bench.py
