@@ -60,6 +60,7 @@ def merge(edit: DockerfileEdit, cell: Sequence[DockerfileEntry], *, block: str |
     if any(entry.keyword == "FROM" for entry in rest):
         _merge_from(edit, rest)
         rest = [entry for entry in rest if entry.stage is not None and entry.keyword != "FROM"]
+    _refuse_twice(rest, {part.entry.meaning for part in edit.parts})
     if any(entry.kind in {"comment", "instruction"} for entry in rest):
         _Stage(edit, block, {entry.keyword for entry in rest}).bring(rest)
 
@@ -137,6 +138,26 @@ def _merge_from(edit: DockerfileEdit, cell: Sequence[DockerfileEntry]) -> None:
     # from an ARG without a default.
     target = last if last.entry.meaning == cell[place].meaning else edit.set_base(image, options, name)
     edit.comment(target, comments)
+
+
+def _refuse_twice(cell: Sequence[DockerfileEntry], there: AbstractSet[str]) -> None:
+    """Refuse a cell that gives a key two values, unless the file has both: only one could take the place of another."""
+    first: dict[tuple[str, str], DockerfileEntry] = {}
+    for entry in cell:
+        for found in assignments(entry):
+            earlier = first.setdefault((entry.keyword, found.key), entry)
+            both_there = {earlier.meaning, entry.meaning} <= there
+            if earlier.meaning != entry.meaning and not both_there and not _adds_to_itself(found):
+                raise InvalidContentError(
+                    f"Line {entry.line} sets {entry.keyword} {found.key}, as line {earlier.line} of the cell does.",
+                    hint="Keep one of the two, or write both into a block with --block NAME.",
+                )
+
+
+def _adds_to_itself(found: Assignment) -> bool:
+    """Tell whether a value is made longer, such as ``$PATH:/opt/bin``."""
+    key = re.escape(found.key)
+    return found.value is not None and re.search(rf"\$(?:{key}\b|\{{{key}\b)", found.value) is not None
 
 
 class _Stage:
@@ -249,7 +270,7 @@ class _Stage:
         if entry.keyword == "ARG" and not valued:
             # Without a default, an ARG in a stage stands for the one above the first FROM.
             parts = self._head.get(key) or parts
-        if new.value is not None and re.search(rf"\$(?:{re.escape(new.key)}\b|\{{{re.escape(new.key)}\b)", new.value):
+        if _adds_to_itself(new):
             # A value that is made longer, such as PATH, adds to those before it.
             same = (part for part in parts if same_value(_find(part, new.key), new, self._edit.escape))
             return next(same, None)

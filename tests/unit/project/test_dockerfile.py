@@ -340,3 +340,10 @@ def test_another_frontend_may_know_other_instructions(dockerfile):
     dockerfile.path.write_text("# syntax=docker/dockerfile:1\nFROM a\n")
     with pytest.raises(InvalidContentError, match="begins with PYENV"):
         dockerfile.plan_merge("PYENV 3.8 b")
+
+
+def test_a_cell_that_sets_a_key_twice_is_refused(project):
+    with pytest.raises(InvalidContentError, match="Line 3 sets ENV A, as line 1") as caught:
+        project.dockerfile.plan_merge("ENV A=1\nRUN build\nENV A=2\n")
+    assert "--block" in caught.value.hint
+    assert project.dockerfile.plan_merge("ENV PATH=/a:$PATH\nENV PATH=/b:$PATH\n").changed

@@ -462,7 +462,13 @@ def test_setting_is_setting_what_pyyaml_reads(connections, layout, end, name, fi
         settings = Settings(Project(Path(folder)), "airflow_settings.yaml")
         settings.path.write_bytes(text.encode())
         before = yaml.safe_load(text)["airflow"]["connections"] or []
-        after = settings.plan_set("connection", name, {"conn_type": "t", **fields}).files[0].after
+        try:
+            after = settings.plan_set("connection", name, {"conn_type": "t", **fields}).files[0].after
+        except InvalidContentError:
+            # What is removed from between braces with a # could be a comment, so nothing is written.
+            assert layout == "flow"
+            assert "#" in text
+            return
         expected = {row["conn_id"]: dict(row) for row in before}
         expected[name] = expected.get(name, {"conn_id": name}) | {"conn_type": "t"} | fields
         read = yaml.safe_load(after)["airflow"]
