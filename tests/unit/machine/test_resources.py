@@ -118,7 +118,7 @@ def test_cpu(cpus, state, seen):
 
 
 def test_disk():
-    root, cache = Path("/work/shop"), Path("/home/ana/.cache")
+    root, cache = Path("/data/shop"), Path("/data/cache")
     [result] = check_disk([DiskUsage("project", root, 1, 9 * GB), DiskUsage("cache", cache, 1, 9 * GB)])
     assert (result.state, result.detail) == ("good", "9.0 GB free for the project and the cache")
     full, little = check_disk([DiskUsage("project", root, 1, 400_000_000), DiskUsage("cache", cache, 2, GB)])
@@ -129,9 +129,9 @@ def test_disk():
 
 
 def test_a_disk_with_room_for_few_files():
-    [result] = check_disk([DiskUsage("project", Path("/work"), 1, 9 * GB, inodes=1_200)])
+    [result] = check_disk([DiskUsage("project", Path("/data"), 1, 9 * GB, inodes=1_200)])
     assert (result.state, result.detail) == ("warning", "9.0 GB free for the project, but only 1,200 more files")
-    assert "/work" in result.hint
+    assert "/data" in result.hint
 
 
 def test_a_folder_that_is_not_there_yet_is_measured_above(tmp_path):
