@@ -7,6 +7,7 @@ a `Change` when each of its files still is what was read.
 from __future__ import annotations
 
 import codecs
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from astro_magic.system import files
 if TYPE_CHECKING:
     from astro_magic.project.project import Project
 
-__all__ = ["Change", "Document", "FileChange", "split_lines"]
+__all__ = ["Document", "EntriesDocument"]
 
 
 @dataclass(frozen=True)
@@ -259,3 +260,49 @@ class Document:
                 f"{subject} has a NUL character, so it is no text.",
                 hint="Restore the file, or write it anew in UTF-8.",
             )
+
+
+class EntriesDocument(Document, ABC):
+    """A document of entries, one a line, which are brought in and removed by name."""
+
+    @abstractmethod
+    def plan_merge(self, text: str, *, replace: bool = False) -> Change:
+        """Plan to bring lines into the file, or to make the file exactly these lines."""
+
+    @abstractmethod
+    def plan_remove(self, *names: str) -> Change:
+        """Plan to remove entries."""
+
+    def add(self, *lines: str, dry_run: bool = False) -> Change:
+        """Bring lines into the file: `plan_merge` and `Project.edit` in one.
+
+        Parameters
+        ----------
+        *lines : str
+            Entries as they stand in the file, such as ``pandas==2.2.3``, ``libpq-dev`` or ``sql/``.
+        dry_run : bool, optional
+            Only plan it.
+
+        Raises
+        ------
+        ProjectError
+            As `plan_merge` and `Project.edit`.
+        """
+        return self.project.edit(lambda: self.plan_merge("\n".join(lines)), dry_run=dry_run)
+
+    def remove(self, *names: str, dry_run: bool = False) -> Change:
+        """Remove entries: `plan_remove` and `Project.edit` in one.
+
+        Parameters
+        ----------
+        *names : str
+            Names as `plan_remove` takes them.
+        dry_run : bool, optional
+            Only plan it.
+
+        Raises
+        ------
+        ProjectError
+            As `plan_remove` and `Project.edit`.
+        """
+        return self.project.edit(lambda: self.plan_remove(*names), dry_run=dry_run)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change
-from astro_magic.project.document import Document
+from astro_magic.project.document import EntriesDocument
 from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["OsPackages", "PackageLine", "parse_packages"]
@@ -62,7 +62,7 @@ def parse_packages(lines: Sequence[str]) -> list[PackageLine]:
     return [_read(line, number) for number, line in enumerate(lines, start=1)]
 
 
-class OsPackages(Document):
+class OsPackages(EntriesDocument):
     """A packages file. Lines that an edit is not about stay byte for byte what they were."""
 
     def entries(self) -> tuple[PackageLine, ...]:
@@ -163,40 +163,6 @@ class OsPackages(Document):
                 kept = " ".join(word for word, drop in zip(entry.text.split(), gone, strict=True) if not drop)
                 lines.append(line.replace(entry.text, kept, 1))
         return Change(f"remove from {self.name}", (self._plan_lines(before, content, lines),))
-
-    def add(self, *lines: str, dry_run: bool = False) -> Change:
-        """Bring packages into the file: `plan_merge` and `Project.apply` in one.
-
-        Parameters
-        ----------
-        *lines : str
-            Packages, such as ``libpq-dev``.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_merge` and `Project.edit`.
-        """
-        return self.project.edit(lambda: self.plan_merge("\n".join(lines)), dry_run=dry_run)
-
-    def remove(self, *names: str, dry_run: bool = False) -> Change:
-        """Remove packages: `plan_remove` and `Project.apply` in one.
-
-        Parameters
-        ----------
-        *names : str
-            Names of packages.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_remove` and `Project.edit`.
-        """
-        return self.project.edit(lambda: self.plan_remove(*names), dry_run=dry_run)
 
 
 def _read(raw: str, number: int) -> PackageLine:

@@ -10,7 +10,7 @@ from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change
 from astro_magic.project.dags.ignore_rules import IGNORE_FILE, IgnoredFile, IgnoreEntry, Syntax, Walk, read_rule, walk
 from astro_magic.project.dags.option import airflow_major, airflow_option
-from astro_magic.project.document import Document
+from astro_magic.project.document import EntriesDocument
 from astro_magic.project.project import Project
 
 __all__ = ["AirflowIgnore", "IgnoreEntry", "IgnoredFile"]
@@ -22,7 +22,7 @@ _FROM_OUTSIDE = re.compile(
 )
 
 
-class AirflowIgnore(Document):
+class AirflowIgnore(EntriesDocument):
     """An ``.airflowignore`` file. Lines that an edit is not about stay byte for byte what they were.
 
     Parameters
@@ -151,40 +151,6 @@ class AirflowIgnore(Document):
             )
         lines = [_without(line, wanted) for line in content.lines]
         return Change(f"remove from {self.name}", (self._plan_lines(before, content, lines),))
-
-    def add(self, *patterns: str, dry_run: bool = False) -> Change:
-        """Bring patterns into the file: `plan_merge` and `Project.apply` in one.
-
-        Parameters
-        ----------
-        *patterns : str
-            Patterns, such as ``sql/``.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_merge` and `Project.apply`.
-        """
-        return self.project.edit(lambda: self.plan_merge("\n".join(patterns)), dry_run=dry_run)
-
-    def remove(self, *patterns: str, dry_run: bool = False) -> Change:
-        """Remove the lines that hold the patterns: `plan_remove` and `Project.apply` in one.
-
-        Parameters
-        ----------
-        *patterns : str
-            Patterns as the file has them.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_remove` and `Project.apply`.
-        """
-        return self.project.edit(lambda: self.plan_remove(*patterns), dry_run=dry_run)
 
     def ignored(self) -> tuple[IgnoredFile, ...]:
         """Find what is passed over now, by this and all other ignore files under ``dags/``.

@@ -31,7 +31,7 @@ KEYWORDS = (
 )
 
 _INSTRUCTION = re.compile(r"\s*(?P<keyword>\S+)(?:[\t\v\f\r ]+(?P<arguments>.*))?", re.DOTALL)
-_FLAGS = re.compile(r"(?:--\S*\s+)*")
+_FLAGS = re.compile(r"\A(?:--\S*\s+)*")
 _HERE_WORD = re.compile(r"""(?:<<\s*|[^\s'"\\<]++|<|\\.|'[^']*'|"(?:[^"\\]++|\\.)*+")++""", re.DOTALL)
 _HERE_DOCUMENT = re.compile(r"\d*<<(?P<strip>-?)\s*(?P<word>[^<]+)")
 _WORDS = {
@@ -125,7 +125,7 @@ def here_documents(keyword: str, arguments: str) -> Iterator[tuple[str, bool]]:
 
 
 def _is_json(arguments: str) -> bool:
-    rest = arguments[_FLAGS.match(arguments).end() :]  # type: ignore[union-attr]
+    rest = _FLAGS.sub("", arguments, count=1)
     if not rest.startswith("["):
         return False
     try:

@@ -10,13 +10,13 @@ from packaging.utils import canonicalize_name
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.changes import Change
-from astro_magic.project.document import Document
+from astro_magic.project.document import EntriesDocument
 from astro_magic.project.requirements.lines import RequirementLine, check, parse
 
 __all__ = ["Requirements"]
 
 
-class Requirements(Document):
+class Requirements(EntriesDocument):
     """A requirements file. Lines that an edit is not about stay byte for byte what they were."""
 
     def entries(self) -> tuple[RequirementLine, ...]:
@@ -144,40 +144,6 @@ class Requirements(Document):
             for line in content.lines[entry.line - 1 : entry.line - 1 + entry.length]
         ]
         return Change(f"remove from {self.name}", (self._plan_lines(before, content, lines),))
-
-    def add(self, *lines: str, dry_run: bool = False) -> Change:
-        """Bring lines into the file: `plan_merge` and `Project.edit` in one.
-
-        Parameters
-        ----------
-        *lines : str
-            Requirements, such as ``pandas==2.2.3``.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_merge` and `Project.edit`.
-        """
-        return self.project.edit(lambda: self.plan_merge("\n".join(lines)), dry_run=dry_run)
-
-    def remove(self, *names: str, dry_run: bool = False) -> Change:
-        """Remove the lines that name the packages: `plan_remove` and `Project.edit` in one.
-
-        Parameters
-        ----------
-        *names : str
-            Names of packages, in any spelling.
-        dry_run : bool, optional
-            Only plan it.
-
-        Raises
-        ------
-        ProjectError
-            As `plan_remove` and `Project.edit`.
-        """
-        return self.project.edit(lambda: self.plan_remove(*names), dry_run=dry_run)
 
 
 class _Block:
