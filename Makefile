@@ -1,9 +1,10 @@
 # Everything happens in `.venv`, made with the Python named by PYTHON (else with the first one found that is new enough).
 #
 #   make demo       run the quickstart notebook from nothing, and keep it with its outputs
-#   make test       run every test that this machine can run; says what it left out
+#   make test       run every test that this machine can run, WORKERS=2 at a time; says what it left out
 #   make oldest     run the fast tests, and a terminal, with the oldest versions of what is needed (IPython 8)
 #   make lint       ruff, mypy, import-linter
+#   make images     make the images that the tests with Docker run, where they are missing or outdated
 #   make bench      run the benchmarks
 #   make campaign   run the tests again and again, in other orders and on more examples (ROUNDS=5); with CORPUS=FOLDER,
 #                   edit the files of all projects in that folder before
@@ -13,9 +14,10 @@ VENV = .venv
 BIN = $(VENV)/bin
 ROUNDS = 5
 CORPUS =
+WORKERS = 2
 PYTEST_ARGUMENTS =
 
-.PHONY: help demo test oldest lint bench campaign clean
+.PHONY: help demo test oldest lint images bench campaign clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,14 +33,15 @@ $(VENV)/installed-lint: $(VENV)/installed-test
 demo: $(VENV)/installed-test
 	@$(BIN)/python scripts/demo.py
 
+# In the order of the files: the many fast ones come last, and keep all workers busy to the end.
 test: $(VENV)/installed-test
-	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder $(PYTEST_ARGUMENTS)
 
 oldest: $(VENV)/installed-test
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
 	@$(BIN)/uv pip install --quiet --python build/oldest/bin/python --resolution lowest-direct --editable '.[test]'
 	@build/oldest/bin/python -c 'import IPython, sys; print("IPython", IPython.__version__, "on Python", sys.version.split()[0])'
-	@build/oldest/bin/python -m pytest --durations=3 tests/unit tests/surfaces/test_loading.py \
+	@build/oldest/bin/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --durations=3 --hypothesis-profile=few tests/unit tests/surfaces/test_loading.py \
 		tests/surfaces/test_quickstart.py -k 'not jupyterlab and not failing'
 
 lint: $(VENV)/installed-lint
@@ -46,6 +49,9 @@ lint: $(VENV)/installed-lint
 	$(BIN)/ruff format --check
 	$(BIN)/mypy astro_magic scripts tests $(wildcard benchmarks)
 	$(BIN)/lint-imports --no-cache
+
+images: $(VENV)/installed-test
+	@$(BIN)/python -m tests.docker.images
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python scripts/bench.py

@@ -6,87 +6,46 @@ result to a view.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from astro_magic.dags import parser, testrun
 from astro_magic.dags.results import ParseResult, TestRun
-from astro_magic.engines.engine import (
-    Engine,
-    EngineStatus,
-    InstalledPackage,
-    LogQuery,
-    Preparation,
-    Problem,
-    StartOptions,
-    StopResult,
-)
-from astro_magic.engines.registry import create_engine
-from astro_magic.errors import AstroMagicError, NotRunningError
+from astro_magic.dags.triggering import trigger_dag
+from astro_magic.engines.answers import EngineStatus, Preparation, Problem, StopResult
+from astro_magic.engines.engine import Engine
+from astro_magic.engines.generations import Generations
+from astro_magic.engines.installation import InstalledPackage
+from astro_magic.engines.options import BuildOptions, LogQuery, StartOptions
+from astro_magic.engines.registry import create_engine, remember_engine
+from astro_magic.errors import AirflowError, AstroMagicError, NotRunningError
+from astro_magic.objects.access import ProjectObjects
+from astro_magic.objects.importing import ObjectsImporter
+from astro_magic.objects.records import records_file
 from astro_magic.project.fingerprint import Action, Fingerprint, Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
-from astro_magic.system.events import Event, Listener, Operation, OutputLine, Step, TaskUpdate, run
-from astro_magic.system.files import write_atomic
-from astro_magic.system.secrets import is_secret_name, mask
+from astro_magic.results import OpenedUi, RestartResult, StartResult
+from astro_magic.system.browser import has_browser, open_page
+from astro_magic.system.events import Event, Listener, Operation, OutputLine, Step, change_texts, run
+from astro_magic.system.known import Masking
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from astro_magic.airflow.configuration import ConfigOption
     from astro_magic.airflow.runs import DagRun
+    from astro_magic.airflow.task_logs import TaskChoice
+    from astro_magic.dependencies.dependencies import Dependencies
 
-__all__ = ["Environment", "RestartResult", "StartResult", "open_environment"]
+__all__ = ["Environment", "open_environment"]
 
-_KNOWN_TIMEOUT = 30.0
 _NOTHING = Pending(())
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class StartResult:
-    """What a start did.
-
-    Attributes
-    ----------
-    status : EngineStatus
-        What runs now.
-    already_running : bool
-        Whether Airflow was up before.
-    seconds : float
-        How long it took.
-    notes : tuple of str
-        What the user should know.
-    """
-
-    status: EngineStatus
-    already_running: bool
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RestartResult:
-    """What a restart did.
-
-    Attributes
-    ----------
-    pending : Pending
-        Why, and the action that it took; empty when there was nothing to do.
-    status : EngineStatus
-        What runs now.
-    seconds : float
-        How long it took.
-    restarted : bool
-        Whether anything was restarted or started; False when everything was up to date.
-    """
-
-    pending: Pending
-    status: EngineStatus
-    seconds: float
-    restarted: bool = True
 
 
 def open_environment(project: Project, *, engine: str = "auto") -> Environment:
@@ -134,19 +93,72 @@ class Environment:
         """Read what runs now."""
         return self.engine.status()
 
-    def pending(self) -> Pending:
-        """Give what has changed in the project since the running environment was started, and what applies it."""
-        started_with = self._fingerprint()
-        if started_with is None or not self.status().running:
+    def pending(self, status: EngineStatus | None = None) -> Pending:
+        """Give what has changed in the project since the running environment was started, and what applies it.
+
+        Parameters
+        ----------
+        status : EngineStatus, optional
+            What runs, where that has just been read.
+        """
+        status = status or self.status()
+        started_with = Fingerprint.stored(self.project)
+        if started_with is None or not status.running or status.started_by:
             return _NOTHING
         changed = started_with.pending(Fingerprint.take(self.project))
-        # Airflow objects are not imported from the project's file, so that no restart would apply a change of it.
-        return Pending(tuple(reason for reason in changed.reasons if reason.action is not Action.IMPORT_OBJECTS))
+        return Pending(tuple(reason for reason in changed.reasons if self.engine.heeds(reason.file)))
+
+    def open_ui(self) -> OpenedUi:
+        """Open the Airflow UI in the browser of this machine, logged in where the engine can do that.
+
+        Where there is no browser, as on a server, this gives the address and how to log in.
+
+        Raises
+        ------
+        NotRunningError
+            When Airflow does not run.
+        """
+        status = self.status()
+        if not status.running or status.url is None:
+            raise NotRunningError("Airflow is not running.", hint="Start it with %astro_start.")
+        opened = has_browser() and open_page(self.engine.entrance())
+        return OpenedUi(status.url, opened, status.login)
+
+    def watch(self) -> Iterator[EngineStatus]:
+        """Give the status now, and again whenever it changes."""
+        return self.engine.watch()
 
     def logs(self, query: LogQuery) -> Iterator[OutputLine]:
         """Give lines of the components' logs, oldest first; secrets are masked."""
-        secrets = self._secrets()
-        return (replace(line, text=mask(line.text, secrets)) for line in self.engine.logs(query))
+        masking = self._masking()
+        return (replace(line, text=masking(line.text)) for line in self.engine.logs(query))
+
+    def task_logs(self, choice: TaskChoice, query: LogQuery) -> Iterator[OutputLine]:
+        """Give lines of the logs of tasks that the running Airflow has run, by time; secrets are masked.
+
+        Parameters
+        ----------
+        choice : TaskChoice
+            Which tasks, of which run.
+        query : LogQuery
+            Which lines; its components are passed over. To follow them ends with the run.
+
+        Raises
+        ------
+        NotRunningError
+            When Airflow does not run.
+        DagNotFoundError, AirflowError, ApiError
+            When there is no such DAG, run or task, or the API does not answer.
+        """
+        from astro_magic.dags.task_logs import read_task_logs
+
+        masking = self._masking()
+        try:
+            for line in read_task_logs(self.engine, choice, query):
+                yield replace(line, text=masking(line.text))
+        except AstroMagicError as error:
+            error.hide(masking)
+            raise
 
     def packages(self) -> tuple[InstalledPackage, ...]:
         """Give the distributions of the environment, sorted by name.
@@ -158,27 +170,75 @@ class Environment:
         """
         return self.engine.packages()
 
+    @property
+    def objects(self) -> ProjectObjects:
+        """The connections, variables and pools, in the project's files and in its running Airflow."""
+        return ProjectObjects(self.project, self.engine, self._work)
+
+    @property
+    def generations(self) -> Generations:
+        """The environments that the project has had: read them, go back to one, remove old ones.
+
+        Raises
+        ------
+        EngineError
+            When the engine keeps none, as that of Docker.
+        """
+        return self.engine.generations()
+
+    def connections(self) -> pd.DataFrame:
+        """Give the connections as a DataFrame, secrets hidden; more is in `objects`."""
+        return self.objects.table("connection").frame()
+
+    def variables(self) -> pd.DataFrame:
+        """Give the variables as a DataFrame, secrets hidden; more is in `objects`."""
+        return self.objects.table("variable").frame()
+
+    def pools(self) -> pd.DataFrame:
+        """Give the pools as a DataFrame; more is in `objects`."""
+        return self.objects.table("pool").frame()
+
+    def dependencies(self, *, newest: str | None = None, listener: Listener | None = None) -> Dependencies:
+        """Give what is installed and why: see `astro_magic.dependencies.dependencies.read_dependencies`."""
+        from astro_magic.dependencies.dependencies import read_dependencies
+
+        return self._work(read_dependencies(self.project, self.engine, newest=newest), listener)
+
     def dag_ids(self) -> tuple[str, ...]:
         """Give the DAG ids that the text of the DAG files suggests; nothing is imported."""
         return testrun.dag_ids(self.project)
 
     # -- start and stop ------------------------------------------------------------------------------------------
 
-    def prepare(self, *, listener: Listener | None = None) -> Preparation:
-        """Make the environment that the project's files stand for; nothing that runs is touched."""
-        return self._work(self.engine.prepare(), listener)
+    def prepare(self, options: BuildOptions | None = None, *, listener: Listener | None = None) -> Preparation:
+        """Make the environment that the project's files stand for; nothing that runs is touched.
 
-    def start(
-        self, *, port: int | None = None, timeout: float = 120.0, listener: Listener | None = None
-    ) -> StartResult:
+        Parameters
+        ----------
+        options : BuildOptions, optional
+            How an image is built, on an engine that has one; as the last time by default.
+        listener : callable, optional
+            Called with each event.
+        """
+        return self._work(self.engine.prepare(options), listener)
+
+    def warm_up(self) -> None:
+        """Prepare ahead what a start needs, on an engine that has something to prepare; nothing that runs is touched.
+
+        Raises
+        ------
+        ProjectBusyError
+            When somebody works on the environment just now.
+        """
+        self.engine.warm_up()
+
+    def start(self, options: StartOptions | None = None, *, listener: Listener | None = None) -> StartResult:
         """Prepare, start, and wait until every component is healthy.
 
         Parameters
         ----------
-        port : int, optional
-            Port of the Airflow UI.
-        timeout : float
-            Seconds after which a start that does not get healthy is given up.
+        options : StartOptions, optional
+            How.
         listener : callable, optional
             Called with each event.
 
@@ -188,19 +248,33 @@ class Environment:
             When it cannot be started. What was running before goes on.
         """
         started = time.monotonic()
-        already = self.status().state == "running"
-        notes: list[str] = []
-        if not already:
-            now = Fingerprint.take(self.project)
-            notes.extend(self._work(self.engine.prepare(), listener).notes)
-            status = self._work(self.engine.start(StartOptions(port, timeout)), listener)
-            self._remember(now)
-        else:
-            status = self.status()
-        return StartResult(status, already, time.monotonic() - started, tuple(notes))
+        status = self.status()
+        options = options or StartOptions()
+        self.engine.require_startable(options, running=status.state == "running")
+        if status.state == "running":
+            seconds = time.monotonic() - started
+            return StartResult(status, already_running=True, seconds=seconds, notes=status.notes)
+        now = Fingerprint.take(self.project)
+        remember_engine(self.project, self.engine)
+        importing = ObjectsImporter(self.project, self.engine)
+        status = self._work(importing.beside(self.engine.start(options)), listener)
+        now.store(self.project)
+        seconds = time.monotonic() - started
+        return StartResult(status, False, seconds, status.notes, importing.result)  # noqa: FBT003
 
-    def restart(self, *, timeout: float = 120.0, listener: Listener | None = None) -> RestartResult:
+    def restart(
+        self, options: StartOptions | None = None, *, force: bool = False, listener: Listener | None = None
+    ) -> RestartResult:
         """Apply what is pending, with the cheapest action that applies it; start when nothing runs.
+
+        Parameters
+        ----------
+        options : StartOptions, optional
+            How.
+        force : bool
+            Restart the components also when nothing is pending, as a changed plugin of the Airflow UI needs it.
+        listener : callable, optional
+            Called with each event.
 
         Raises
         ------
@@ -208,31 +282,121 @@ class Environment:
             When that fails. What was running before goes on wherever possible.
         """
         started = time.monotonic()
-        pending = self.pending()
-        healthy = self.status().state == "running"
+        chosen = options or StartOptions()
+        status = self.status()
+        pending = self.pending(status)
+        # What somebody else has started is taken over.
+        healthy = status.state == "running" and not status.started_by
+        was_running = status.running
         now = Fingerprint.take(self.project)
-        if healthy and pending.action is Action.NONE:
-            return RestartResult(pending, self.status(), time.monotonic() - started, restarted=False)
-        action = pending.action if healthy else Action.RECREATE
-        status = self._work(self.engine.restart(action, StartOptions(timeout=timeout)), listener)
-        self._remember(now)
-        return RestartResult(pending, status, time.monotonic() - started)
+        asked = force or bool(chosen.image) or chosen.build is not None
+        importing = ObjectsImporter(self.project, self.engine)
+        if healthy and not asked and pending.action is Action.NONE:
+            return RestartResult(pending, status, time.monotonic() - started, restarted=False)
+        if healthy and not asked and pending.action is Action.IMPORT_OBJECTS:
+            self._work(importing.now(), listener)
+        else:
+            remember_engine(self.project, self.engine)
+            status = self._work(importing.beside(self.engine.restart(pending, chosen)), listener)
+            # Where nothing was restarted, nothing has said that the API answers.
+            self._work(importing.now(), listener)
+        now.store(self.project)
+        seconds = time.monotonic() - started
+        return RestartResult(pending, status, seconds, objects=importing.result, started=not was_running)
+
+    def add_packages(self, *, listener: Listener | None = None) -> bool:
+        """Put new requirements into the running environment, if nothing else is pending and no process is restarted.
+
+        Gives whether that was done. Else nothing was changed, and a restart applies what is pending.
+
+        Raises
+        ------
+        RestartNeededError
+            When only a restart can bring them; says why.
+        EngineError
+            When the engine goes away meanwhile.
+        ProjectBusyError
+            When somebody else works on the environment.
+        """
+        status = self.status()
+        pending = self.pending(status)
+        now = Fingerprint.take(self.project)
+        if not status.running or {reason.file for reason in pending.reasons} != {"requirements.txt"}:
+            return False
+        done = self._work(self.engine.add_packages(pending), listener)
+        if done:
+            now.store(self.project)
+        return done
 
     def stop(self, *, listener: Listener | None = None) -> StopResult:
         """End every process; data and environment are kept."""
         return self._work(self.engine.stop(), listener)
 
-    def kill(self, *, listener: Listener | None = None) -> StopResult:
-        """End every process at once, and remove data and environment; the project's files stay."""
-        result = self._work(self.engine.kill(), listener)
-        self._fingerprint_file.unlink(missing_ok=True)
+    def kill(self, *, images: bool = False, listener: Listener | None = None) -> StopResult:
+        """End every process at once, and remove data and environment; the project's files stay.
+
+        Parameters
+        ----------
+        images : bool
+            Also the images that were built.
+        listener : callable, optional
+            Called with each event.
+        """
+        result = self._work(self.engine.kill(images=images), listener)
+        Fingerprint.forget(self.project)
+        records_file(self.project).unlink(missing_ok=True)
+        remember_engine(self.project, None)
         return result
 
     # -- work in the environment ---------------------------------------------------------------------------------
 
-    def run(self, argv: Sequence[str], *, listener: Listener | None = None) -> int:
-        """Run a command in the environment; gives its exit code, and its lines, secrets masked, to the listener."""
-        return self._work(self.engine.exec(argv), listener)
+    def run(self, argv: Sequence[str], *, component: str = "", listener: Listener | None = None) -> int:
+        """Run a command in the environment; gives its exit code, and its lines, secrets masked, to the listener.
+
+        Parameters
+        ----------
+        argv : sequence of str
+            The command and its arguments.
+        component : str
+            The component in whose container it is run, on an engine that has containers.
+        listener : callable, optional
+            Called with each event.
+        """
+        return self._work(self.engine.exec(argv, component=component), listener)
+
+    def airflow_configuration(self, *, listener: Listener | None = None) -> tuple[ConfigOption, ...]:
+        """Give Airflow's effective configuration; secrets are hidden.
+
+        Raises
+        ------
+        AirflowError
+            When Airflow cannot tell it.
+        """
+        from astro_magic.airflow.configuration import LIST_COMMAND, read_configuration
+
+        lines: list[OutputLine] = []
+
+        def collect(event: Event) -> None:
+            if isinstance(event, OutputLine):
+                lines.append(event)
+            elif listener is not None:
+                listener(event)
+
+        code = self.run(LIST_COMMAND, listener=collect)
+        if code:
+            said = "\n".join(line.text for line in lines[-10:])
+            raise AirflowError(f"{' '.join(LIST_COMMAND[:3])} ended with exit code {code}.", detail=said)
+        return read_configuration("\n".join(line.text for line in lines if line.source == "stdout"))
+
+    def compose_file(self, *, listener: Listener | None = None) -> str:
+        """Give a compose file with which docker compose runs the same containers.
+
+        Raises
+        ------
+        EngineError
+            When the engine has no containers.
+        """
+        return self._work(self.engine.compose_file(), listener)
 
     def check_requirements(self, text: str, *, listener: Listener | None = None) -> Resolution:
         """Find out what a requirements file would resolve to, and how that differs from the environment.
@@ -254,7 +418,7 @@ class Environment:
             present = {package.name: package.version for package in self.packages()}
         except NotRunningError:
             return resolution
-        return replace(resolution, changes=resolution.compare(present))
+        return replace(resolution, changes=resolution.compare(present, additive=self.engine.additive))
 
     def parse(self, file: str | Path, *, listener: Listener | None = None) -> ParseResult:
         """Import a DAG file as Airflow's DAG processor would.
@@ -317,67 +481,37 @@ class Environment:
         DagNotFoundError, DagImportError, ApiError
             When the run cannot be created, or has not ended in time.
         """
-        from astro_magic.airflow import runs
-        from astro_magic.airflow.client import AirflowClient
-
-        access = self.engine.api()
-        ui = self.status().url or access.base_url
-        changed = testrun.last_change(self.project, dag_id)
-        with AirflowClient(access.base_url, access.username, access.password) as client:
-            waiting = runs.wait_for_dag(client, dag_id, changed=changed, timeout=_KNOWN_TIMEOUT)
-            if self._work(waiting, listener):
-                client.send("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-            created = runs.trigger(client, dag_id, conf=conf or {}, ui=ui)
-            if not wait:
-                return created
-            return self._work(runs.wait_for_run(client, created, timeout=timeout, ui=ui), listener)
+        ui = self.status().url or ""
+        return self._work(
+            trigger_dag(self.engine, dag_id, conf=conf or {}, wait=wait, timeout=timeout, ui=ui), listener
+        )
 
     # -- secrets -------------------------------------------------------------------------------------------------
 
-    def _secrets(self) -> tuple[str, ...]:
-        """Give what must not be shown: the engine's secrets, and the values of ``.env`` whose names say so."""
-        named = [value for name, value in self.project.variables().items() if is_secret_name(name)]
-        return (*self.engine.secrets(), *named)
+    def masked(self, text: str) -> str:
+        """Give a text with all secrets hidden that the project and its engine know."""
+        return self._masking()(text)
 
-    def _masking(self) -> Callable[[str], str]:
-        """Give a function that masks; the secrets are read once for all the texts it is called with."""
-        secrets = self._secrets()
-        return lambda text: mask(text, secrets)
+    def _masking(self) -> Masking:
+        """Give a function that hides the engine's secrets and all that the project knows, also what comes meanwhile."""
+        return Masking(self._secrets)
+
+    def _secrets(self) -> frozenset[str]:
+        from astro_magic.objects.known import secrets_of
+
+        return secrets_of(self.project) | frozenset(self.engine.secrets())
 
     def _work(self, operation: Operation[T], listener: Listener | None) -> T:
         """Drive an operation; no secret gets into its events or its error."""
-        secrets = self._secrets()
+        hide = self._masking()
 
         def masked(event: Event) -> None:
             if listener is not None:
-                listener(_masked(event, secrets))
+                listener(change_texts(event, hide))
 
         try:
             return run(operation, masked)
         except AstroMagicError as error:
-            error.message = mask(error.message, secrets)
-            error.detail = mask(error.detail, secrets) if error.detail else error.detail
+            # What a command wrote into a file meanwhile counts as well.
+            error.hide(self._masking())
             raise
-
-    # -- the fingerprint of what runs ----------------------------------------------------------------------------
-
-    @property
-    def _fingerprint_file(self) -> Path:
-        return self.project.state_dir / "started-with.json"
-
-    def _fingerprint(self) -> Fingerprint | None:
-        try:
-            return Fingerprint.from_dict(json.loads(self._fingerprint_file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def _remember(self, fingerprint: Fingerprint) -> None:
-        write_atomic(self._fingerprint_file, json.dumps(fingerprint.to_dict()).encode(), mode=0o600)
-
-
-def _masked(event: Event, secrets: Sequence[str]) -> Event:
-    if isinstance(event, OutputLine):
-        return replace(event, text=mask(event.text, secrets))
-    if isinstance(event, TaskUpdate):
-        return replace(event, result=mask(event.result, secrets))
-    return replace(event, detail=mask(event.detail, secrets))

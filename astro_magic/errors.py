@@ -15,13 +15,15 @@ Every failure that a user can meet is one of these; each one says what happened 
     │   ├── ResolutionError          the requirements cannot be installed together
     │   ├── InstallationError        they resolve, but installing them failed
     │   ├── InterpreterNotFoundError no suitable Python on this machine
-    │   └── NetworkError             a package index could not be reached
+    │   └── NetworkError             a server of packages or repositories could not be reached, or refused
     ├── EngineError                  the place where Airflow runs
     │   ├── EngineUnavailableError   this engine cannot run here
     │   ├── ProjectBusyError         another process is working on this project
     │   ├── NotRunningError          Airflow is not running
     │   ├── PortInUseError           the port asked for is taken
+    │   ├── BuildFailedError         the image could not be built
     │   ├── StartFailedError         Airflow did not get healthy
+    │   │   └── DatabaseError        the metadata database cannot be used as it is
     │   └── CommandFailedError       a command in the environment ended with an error
     └── AirflowError                 a running Airflow, or a DAG
         ├── ApiError                 the REST API refused or did not answer
@@ -33,15 +35,19 @@ Every failure that a user can meet is one of these; each one says what happened 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
+from pathlib import Path
 
 __all__ = [
     "AirflowError",
     "ApiError",
     "AstroMagicError",
+    "BuildFailedError",
     "CommandFailedError",
     "DagImportError",
     "DagNotFoundError",
     "DagRunFailedError",
+    "DatabaseError",
     "DependencyError",
     "EngineError",
     "EngineUnavailableError",
@@ -61,6 +67,8 @@ __all__ = [
     "ResolutionError",
     "StartFailedError",
 ]
+
+_OURS = str(Path(__file__).parent)
 
 
 class AstroMagicError(Exception):
@@ -84,6 +92,21 @@ class AstroMagicError(Exception):
         self.message = message
         self.hint = hint
         self.detail = detail
+        self._hide: Callable[[str], str] = str
+
+    def hide(self, hide: Callable[[str], str]) -> None:
+        """Take secrets out of all that is shown of it, the errors behind it included.
+
+        Parameters
+        ----------
+        hide : callable
+            Gives a text without its secrets.
+        """
+        self._hide = hide
+        self.message = hide(self.message)
+        self.hint = hide(self.hint) if self.hint else self.hint
+        self.detail = hide(self.detail) if self.detail else self.detail
+        self.args = (self.message,)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.message, self.hint, self.detail) if part)
@@ -91,7 +114,11 @@ class AstroMagicError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Give the lines that IPython shows instead of a traceback."""
         if self.verbose:
-            return traceback.format_exception(self)
+            found = traceback.TracebackException.from_exception(self)
+            # What stands above is IPython's, and the cell with all that was written in it.
+            ours = next((place for place, frame in enumerate(found.stack) if frame.filename.startswith(_OURS)), 0)
+            del found.stack[:ours]
+            return [self._hide("".join(found.format()))]
         return [f"{type(self).__name__}: {self}"]
 
 
@@ -140,7 +167,7 @@ class InterpreterNotFoundError(DependencyError):
 
 
 class NetworkError(DependencyError):
-    """A package index could not be reached."""
+    """A server that packages or repositories come from could not be reached, or refused."""
 
 
 class EngineError(AstroMagicError):
@@ -155,6 +182,10 @@ class ProjectBusyError(EngineError):
     """Another process is working on this project."""
 
 
+class RestartNeededError(EngineError):
+    """What was asked for cannot be done while Airflow runs; a restart brings it."""
+
+
 class NotRunningError(EngineError):
     """Airflow is not running."""
 
@@ -163,8 +194,16 @@ class PortInUseError(EngineError):
     """The port asked for is taken."""
 
 
+class BuildFailedError(EngineError):
+    """The image could not be built."""
+
+
 class StartFailedError(EngineError):
     """Airflow did not get healthy."""
+
+
+class DatabaseError(StartFailedError):
+    """The metadata database cannot be used as it is."""
 
 
 class CommandFailedError(EngineError):

@@ -44,10 +44,10 @@ orders()
 
 @contextmanager
 def measured_project() -> Iterator[Environment]:
-    """Give the environment of a project that is ready to start; it is stopped and removed in the end."""
+    """Give the local environment of a project that is ready to start; it is stopped and removed in the end."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     folder = Path(tempfile.mkdtemp(prefix="astro-magic-bench-"))
-    environment = open_environment(Project.create(folder / "shop").project)
+    environment = open_environment(Project.create(folder / "shop").project, engine="local")
     try:
         (environment.project.root / "dags" / "exampledag.py").unlink()
         (environment.project.root / "dags" / "orders.py").write_text(_DAG)

@@ -1,4 +1,7 @@
-"""Start to all components healthy, and the memory that takes, beside ``airflow standalone``."""
+"""Start, restart and stop until all components are healthy or gone, and memory, beside ``airflow standalone``.
+
+A restart is compared with the start of ``airflow standalone``, which has no other way to restart.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +10,57 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from astro_magic.engines.local.inside import processes
-from astro_magic.engines.local.ports import choose_port
-from astro_magic.engines.local.supervision import find_supervisor
+from astro_magic.engines.ports import choose_port
 from astro_magic.environment import Environment
-from benchmarks._measure import Row, alternate, show, timed
+from astro_magic.system.events import Event, Step
+from benchmarks._instance import await_warm, memory_of, supervisor_of
+from benchmarks._measure import Row, show, timed
 from benchmarks._project import baseline_environment, measured_project
 
 _ROUNDS = 5
 _PARTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
-def _memory(found: list[psutil.Process]) -> float:
-    """Give the proportional set size of processes, in MB."""
-    total = 0
-    for process in found:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return total / 1e6
+def _ours(environment: Environment, measured: dict[str, list[float]]) -> None:
+    """Go through a life: a start from nothing, restarts, a stop, and a start from a warm process."""
+    project = environment.project
+
+    def measure(name: str, work: Callable[[], object]) -> None:
+        measured[name].append(timed(work))
+
+    measure("cold start", environment.start)
+    measured["memory"].append(memory_of(supervisor_of(environment).members(), "pss"))
+    await_warm(environment)
+    measure("restart", lambda: environment.restart(force=True))
+    project.apply(project.dotenv.plan_set({"A_VARIABLE": f"value {time.time()}"}))
+    change = time.perf_counter()
+    away: list[float] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Step) and event.key == "stop" and not away:
+            away.append(time.perf_counter())
+
+    environment.restart(listener=listen)
+    measured["restart, changed .env"].append(time.perf_counter() - change)
+    measured["of that, without Airflow"].append(time.perf_counter() - away[0])
+    measure("stop", environment.stop)
+    environment.warm_up()
+    await_warm(environment)
+    measure("warm start", environment.start)
+    measure("stop", environment.stop)
 
 
-def _ours(environment: Environment, memory: list[float], stops: list[float]) -> float:
-    seconds = timed(environment.start)
-    supervisor = find_supervisor(environment.project.state_dir / "run" / "supervisor.json")
-    assert supervisor is not None
-    memory.append(_memory(supervisor.members()))
-    stops.append(timed(environment.stop))
-    return seconds
-
-
-def _standalone(environment: Environment, home: Path, memory: list[float]) -> float:
+def _standalone(environment: Environment, home: Path, measured: dict[str, list[float]]) -> None:
     """Run ``airflow standalone`` until its own health page calls every component healthy."""
     port = choose_port(None)
     variables = {
@@ -67,14 +82,19 @@ def _standalone(environment: Environment, home: Path, memory: list[float]) -> fl
             if time.perf_counter() - started > 120 or process.poll() is not None:
                 raise RuntimeError("airflow standalone did not get healthy")
             time.sleep(0.05)
-        seconds = time.perf_counter() - started
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        memory.append(_memory(family))
+        measured["start"].append(time.perf_counter() - started)
+        family = processes.members(process.pid, before, "none")
+        measured["memory"].append(memory_of(family, "pss"))
+        # It heeds this signal alone.
+        stopped = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        processes.await_end(family, timeout=60)
+        measured["stop"].append(time.perf_counter() - stopped)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         processes.end(processes.members(process.pid, before, "none"), grace=3)
         process.wait()
-    return seconds
 
 
 def _healthy(port: int, since: float) -> bool:
@@ -98,24 +118,23 @@ def _beat(part: dict[str, str]) -> float:
 
 def main() -> None:
     """Measure and print."""
-    memory: tuple[list[float], list[float]] = ([], [])
-    stops: list[float] = []
+    ours: dict[str, list[float]] = defaultdict(list)
+    standalone: dict[str, list[float]] = defaultdict(list)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else _ROUNDS
     with measured_project() as environment, tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        _ours(environment, [], [])
-        _standalone(environment, home, [])
-        ours, standalone = alternate(
-            _ROUNDS,
-            lambda: _ours(environment, memory[0], stops),
-            lambda: _standalone(environment, home, memory[1]),
-        )
-    show(
-        [
-            Row("start to all healthy", ours, standalone, "s", "at most 0.6"),
-            Row("memory (PSS)", memory[0], memory[1], "MB", "at most 0.6"),
-        ]
-    )
-    print(f"\nstop: median {sorted(stops)[len(stops) // 2]:.2f} s; `airflow standalone`: both databases existed before")
+        _ours(environment, defaultdict(list))
+        _standalone(environment, home, defaultdict(list))
+        for _ in range(rounds):
+            _ours(environment, ours)
+            _standalone(environment, home, standalone)
+    targets = {"cold start": "at most 0.58", "warm start": "at most 0.12", "restart": "at most 0.12"}
+    names = ("cold start", "warm start", "restart", "restart, changed .env", "of that, without Airflow")
+    rows = [Row(name, ours[name], standalone["start"], "s", targets.get(name, "")) for name in names]
+    rows.append(Row("stop", ours["stop"], standalone["stop"], "s", "under 2 s"))
+    rows.append(Row("memory (PSS)", ours["memory"], standalone["memory"], "MB", "at most 0.6"))
+    show(rows)
+    print(f"\n{rounds} rounds, alternating; `airflow standalone`: both databases existed before")
 
 
 if __name__ == "__main__":

@@ -72,6 +72,13 @@ def install_kernel(folder: Path) -> None:
     (kernel / "kernel.json").write_text(json.dumps(specification), encoding="utf-8")
 
 
+def use_local_processes(home: Path) -> None:
+    """Make local processes what a project is run with, also where a Docker Engine answers."""
+    config = home / ".astro" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("dev:\n    mode: standalone\n", encoding="utf-8")
+
+
 def execute(notebook: nbformat.NotebookNode, folder: Path, mark: str) -> str | None:
     """Execute a notebook in place.
 
@@ -93,8 +100,10 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, mark: str) -> str | N
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
     install_kernel(state)
+    use_local_processes(state)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ |= {
+        "ASTRO_HOME": str(state),
         "IPYTHONDIR": str(state / "ipython"),
         "JUPYTER_CONFIG_DIR": str(state / "config"),
         "JUPYTER_PATH": str(state),

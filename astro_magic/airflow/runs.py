@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from astro_magic.airflow.client import AirflowClient
+from astro_magic.airflow.client import AirflowClient, LateError
 from astro_magic.errors import ApiError, DagImportError, DagNotFoundError
 from astro_magic.system.events import Operation, Step, TaskUpdate
 
-__all__ = ["DagRun", "TaskInstance", "trigger", "wait_for_dag", "wait_for_run"]
+__all__ = ["DagRun", "TaskInstance", "running_tasks", "trigger", "unpause", "wait_for_dag", "wait_for_run"]
 
 _POLL_SECONDS = 0.25
 _FINISHED = ("success", "failed")
@@ -109,7 +109,7 @@ def wait_for_dag(client: AirflowClient, dag_id: str, *, changed: float | None, t
     if dag is not None:
         # Known, but not parsed again: the file was touched and means the same, or does not import any more.
         return bool(dag["is_paused"])
-    errors = client.get("/importErrors")["import_errors"]
+    errors = list(client.rows("/importErrors", "import_errors"))
     if errors:
         msg = f"Airflow does not know the DAG {dag_id}; {len(errors)} DAG file(s) do not import."
         raise DagImportError(msg, detail="\n".join(error["stack_trace"].strip() for error in errors[:3]))
@@ -131,8 +131,34 @@ def trigger(client: AirflowClient, dag_id: str, *, conf: Mapping[str, Any], ui: 
     ui : str
         Address of the Airflow UI, for the run's link.
     """
-    body = {"logical_date": None, "conf": dict(conf)}
-    return _run(client.send("POST", f"/dags/{quote(dag_id, safe='')}/dagRuns", body), ui)
+    body: dict[str, Any] = {"conf": dict(conf)}
+    if client.airflow_major >= 3:
+        # Airflow 3 wants to be told that the run has none; Airflow 2 gives each run one.
+        body["logical_date"] = None
+    return _run(client, client.send("POST", f"/dags/{quote(dag_id, safe='')}/dagRuns", body), ui)
+
+
+def unpause(client: AirflowClient, dag_id: str) -> None:
+    """Let the scheduler start runs of a DAG.
+
+    Raises
+    ------
+    ApiError
+        When the API refuses, or does not answer.
+    """
+    client.send("PATCH", f"/dags/{quote(dag_id, safe='')}", {"is_paused": False})
+
+
+def running_tasks(client: AirflowClient) -> int:
+    """Count the task instances of all DAGs that run, or are about to.
+
+    Raises
+    ------
+    ApiError
+        When the API refuses, or does not answer.
+    """
+    params = {"state": ["running", "queued"], "limit": 1}
+    return int(client.get("/dags/~/dagRuns/~/taskInstances", params=params)["total_entries"])
 
 
 def wait_for_run(client: AirflowClient, run: DagRun, *, timeout: float, ui: str) -> Operation[DagRun]:
@@ -147,8 +173,12 @@ def wait_for_run(client: AirflowClient, run: DagRun, *, timeout: float, ui: str)
     deadline = time.monotonic() + timeout
     told: dict[str, str] = {}
     while time.monotonic() < deadline:
-        now = _run(client.get(path), ui)
-        tasks = tuple(_task(row) for row in client.get(f"{path}/taskInstances")["task_instances"])
+        try:
+            now = _run(client, client.get(path), ui)
+            tasks = tuple(_task(row) for row in client.rows(f"{path}/taskInstances", "task_instances"))
+        except LateError:
+            # The first task has the server build what tasks talk to, which takes a slow machine longer.
+            continue
         for task in tasks:
             if told.get(task.task_id) != task.state:
                 told[task.task_id] = task.state
@@ -165,15 +195,19 @@ def _parsed_after(dag: Mapping[str, Any], changed: float) -> bool:
     return parsed is not None and datetime.fromisoformat(parsed).timestamp() >= changed
 
 
-def _run(row: Mapping[str, Any], ui: str) -> DagRun:
+def _run(client: AirflowClient, row: Mapping[str, Any], ui: str) -> DagRun:
     dag_id, run_id = row["dag_id"], row["dag_run_id"]
+    page = f"{ui}/dags/{quote(dag_id, safe='')}"
+    url = f"{page}/runs/{quote(run_id, safe='')}"
+    if client.airflow_major < 3:
+        url = f"{page}/grid?dag_run_id={quote(run_id, safe='')}"
     return DagRun(
         dag_id=dag_id,
         run_id=run_id,
         state=row["state"],
         started_at=_moment(row.get("start_date")),
         ended_at=_moment(row.get("end_date")),
-        url=f"{ui}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}",
+        url=url,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_magic.dags.inside import parse as script
+from astro_magic.dags.paths import outside_paths
 from astro_magic.dags.results import DagSummary, ImportFailure, ParseResult, TaskNode
 from astro_magic.engines.engine import Engine
 from astro_magic.system.events import Event, Operation, Step
@@ -35,12 +36,14 @@ def parse_file(engine: Engine, file: Path) -> Operation[ParseResult]:
     ParseResult
         The DAGs, or the failure. A file that does not import is a result, not an error.
     """
-    request = {"file": str(file), "dags_folder": str(engine.project.root / "dags")}
+    root = engine.project.root
+    request = {"project": str(root), "file": file.relative_to(root).as_posix()}
     found = yield from engine.call(Path(script.__file__), request, stage="core", event=_progress)
-    failure = _failure(found["error"], file) if found["error"] else None
+    error = outside_paths(found["error"], inside=found["project"], root=root)
+    failure = _failure(error, file) if error else None
     warnings = [*found["warnings"], *([_SKIPPED] if found["skipped"] else [])]
     return ParseResult(
-        file=file.relative_to(engine.project.root).as_posix(),
+        file=request["file"],
         seconds=found["seconds"],
         dags=tuple(_dag(described) for described in found["dags"]),
         failure=failure,

@@ -42,7 +42,7 @@ class DagSummary:
     dag_id : str
         Its id.
     schedule : str
-        The timetable in short, as the Airflow UI shows it: ``0 6 * * *``, ``Never, external triggers only``.
+        The timetable in short, as the Airflow UI shows it: ``0 6 * * *``, ``None``.
     next_run : datetime or None
         When the scheduler would create the next run; None when it has no schedule.
     tasks : tuple of TaskNode

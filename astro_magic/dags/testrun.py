@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_magic.dags.inside import testrun as script
+from astro_magic.dags.paths import outside_paths
 from astro_magic.dags.results import TaskResult, TestRun
 from astro_magic.engines.engine import Engine
 from astro_magic.errors import DagImportError, DagNotFoundError
@@ -46,14 +47,18 @@ def run_dag(engine: Engine, dag_id: str, *, conf: Mapping[str, Any] | None = Non
     files = sorted(dag_files(project), key=lambda file: not _suggests(file, dag_id))
     request = {
         "dag_id": dag_id,
-        "files": [str(file.path) for file in files],
-        "dags_folder": str(project.root / "dags"),
+        "project": str(project.root),
+        "files": [file.path.relative_to(project.root).as_posix() for file in files],
         "database": str(project.standalone_dir / "airflow.db"),
         "conf": dict(conf or {}),
     }
     found = yield from engine.call(Path(script.__file__), request, stage="execution", event=_update)
     if found.get("missing"):
-        raise _missing(project, dag_id, found["errors"])
+        errors = {
+            file: outside_paths(error, inside=found["project"], root=project.root)
+            for file, error in found["errors"].items()
+        }
+        raise _missing(project, dag_id, errors)
     return TestRun(
         dag_id=dag_id,
         run_id=found["run_id"],

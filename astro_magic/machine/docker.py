@@ -18,7 +18,7 @@ from astro_magic.machine.result import CheckResult
 from astro_magic.system import processes
 from astro_magic.system.secrets import mask_url_credentials
 
-__all__ = ["check_docker"]
+__all__ = ["check_docker", "engine_sockets", "is_socket"]
 
 _NAME = "Docker"
 _LOCAL = "local processes are used"
@@ -99,7 +99,7 @@ def _failed(words: str, client: str) -> CheckResult:
 
 def _without_command(timeout: float) -> CheckResult:
     """Look for an engine behind a usual socket, as where only another program's own Docker is there."""
-    found = [path for path in _sockets() if path.is_socket()]
+    found = [path for path in engine_sockets() if is_socket(path)]
     for path in found:
         server = _ask_socket(path, timeout)
         if server is not None:
@@ -124,7 +124,16 @@ def _ask_socket(path: Path, timeout: float) -> dict[str, Any] | None:
             return None
 
 
-def _sockets() -> Iterator[Path]:
+def is_socket(path: Path) -> bool:
+    """Whether there is a socket at `path`; one in a folder that this user may not look into counts as none."""
+    try:
+        return path.is_socket()
+    except OSError:
+        return False
+
+
+def engine_sockets() -> Iterator[Path]:
+    """Give the places where an engine usually listens, or the one that ``DOCKER_HOST`` names; each may be absent."""
     if sys.platform == "win32":
         return
     host = os.environ.get("DOCKER_HOST", "")

@@ -20,6 +20,8 @@ __all__ = ["Listener", "check_port", "is_free", "listener_on"]
 
 _ADDRESS = "127.0.0.1"
 _DEFAULT = 8080
+#: The local engine names each instance in the environment of its processes, and in its record.
+_INSTANCE = "ASTRO_MAGIC_INSTANCE"
 _DOCKER = ("docker-proxy", "com.docker.backend", "rootlesskit", "vpnkit", "OrbStack Helper")
 
 
@@ -140,9 +142,9 @@ def _recorded(root: Path) -> tuple[int, int] | None:
     """Give the process and the port of a project's Airflow; None when none runs."""
     try:
         known = json.loads((root / ".astro" / "magic" / "run" / "supervisor.json").read_text(encoding="utf-8"))
-        pid, port, started = int(known["pid"]), int(known["port"]), float(known["started"])
-        # A process id is used again: it counts only together with its start time.
-        return (pid, port) if port and abs(psutil.Process(pid).create_time() - started) < 1 else None
+        pid, port, instance = int(known["pid"]), int(known["port"]), str(known["instance"])
+        # A process id is used again: it counts only together with the id that the process was given.
+        return (pid, port) if port and psutil.Process(pid).environ().get(_INSTANCE) == instance else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 

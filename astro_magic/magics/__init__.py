@@ -13,10 +13,16 @@ from astro_magic.magics.dependencies import DependencyMagics
 from astro_magic.magics.doctor import DoctorMagics
 from astro_magic.magics.environment import EnvironmentMagics
 from astro_magic.magics.files import FileMagics
+from astro_magic.magics.generations import GenerationMagics
 from astro_magic.magics.history import HistoryMagics
+from astro_magic.magics.inside import InsideMagics
+from astro_magic.magics.objects import ObjectMagics
 from astro_magic.magics.packages import PackageMagics
+from astro_magic.magics.panel import PanelMagics
+from astro_magic.magics.private import PrivateMagics
 from astro_magic.magics.project import ProjectMagics
 from astro_magic.magics.session import AstroMagics, Session
+from astro_magic.magics.shipping import ShippingMagics
 from astro_magic.magics.values import ValueMagics
 
 if TYPE_CHECKING:
@@ -32,8 +38,14 @@ _GROUPS = (
     ValueMagics,
     FileMagics,
     EnvironmentMagics,
+    GenerationMagics,
+    InsideMagics,
+    ObjectMagics,
     PackageMagics,
+    PanelMagics,
+    PrivateMagics,
     DagMagics,
+    ShippingMagics,
 )
 _ALIASES = {
     "requirements": "astro_requirements",
@@ -42,6 +54,9 @@ _ALIASES = {
     "dotenv": "astro_env",
     "dag": "astro_dag",
     "installed": "astro_installed",
+    "connections": "astro_connections",
+    "variables": "astro_variables",
+    "pools": "astro_pools",
 }
 
 
@@ -80,6 +95,8 @@ def unload(shell: InteractiveShell) -> None:
     registration = _registrations.pop(shell, None)
     if registration is None:
         return
+    for group in registration.groups:
+        group.unloaded()
     for magics in shell.magics_manager.magics.values():
         for name, magic in list(magics.items()):
             if getattr(magic, "__self__", None) in registration.groups:

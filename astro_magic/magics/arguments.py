@@ -147,7 +147,11 @@ def parse_line(parser: MagicArgumentParser, line: str, *, rest: str = "") -> Arg
     if "-h" in tokens or "--help" in tokens:
         return Arguments(help=True)
     _refuse_repeated(parser, tokens)
-    arguments = parser.parse_intermixed_args(tokens)
+    arguments, unknown = parser.parse_known_intermixed_args(tokens)
+    if unknown:
+        # What stands behind an option that there is not may be a password.
+        told = next((place for place, word in enumerate(unknown, 1) if word.startswith("-")), len(unknown))
+        raise UsageError(f"unrecognized arguments: {' '.join(unknown[:told]).partition('=')[0]}")
     for name, value in vars(arguments).items():
         setattr(arguments, name, [unquoted(item) for item in value] if isinstance(value, list) else unquoted(value))
     if rest:

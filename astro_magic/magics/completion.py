@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
+from astro_magic.errors import AstroMagicError
 from astro_magic.magics.arguments import Arguments, options_of, positionals_of, words
 from astro_magic.magics.files import walk
 from astro_magic.magics.session import AstroMagics
@@ -18,12 +21,16 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
 
     from astro_magic.magics.session import Session
+    from astro_magic.project.project import Project
+    from astro_magic.project.settings.objects import KindName
 
 __all__ = ["MagicCompletion"]
 
 _MAGIC = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?(?P<percent>%{1,2})(?P<name>\w+)\s+(?P<line>.*)$", re.DOTALL)
 _COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 _COMPONENTS_OF_AIRFLOW_2 = ("webserver", "scheduler", "triggerer")
+#: By the name of their magic, and of their kind in ``%astro_objects export``.
+_KINDS: Mapping[str, KindName] = {"connections": "connection", "variables": "variable", "pools": "pool"}
 _MOST_FILES = 200
 #: Seconds for which DAG ids are taken as they were: each key press asks again.
 _FRESH = 10.0
@@ -47,13 +54,24 @@ class MagicCompletion:
             "paths": self._files,
             "words": self._file_words,
             "values": self._entries,
+            "action": self._actions,
+            "names": self._ids,
+            "kinds": self._sections,
         }
         self._option_values: dict[str, Callable[[Arguments], Iterator[str]]] = {
             "block": self._blocks,
             "file": self._environment_files,
             "template": self._templates,
+            "tree": self._installed,
+            "sort": self._columns,
+            "task": lambda given: self._dags(given, given.magic),
+            "uri_from_env": self._kernel_variables,
+            "password_from_env": self._kernel_variables,
+            "value_from_env": self._kernel_variables,
+            "database_from_env": self._kernel_variables,
         }
         self._known_dags: tuple[float, str, tuple[str, ...]] = (-_FRESH, "", ())
+        self._known_ids: tuple[float, str, tuple[str, ...]] = (-_FRESH, "", ())
 
     @context_matcher(identifier="astro_magic")  # type: ignore[untyped-decorator,unused-ignore]
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
@@ -79,7 +97,8 @@ class MagicCompletion:
         option = options_of(parser).get(tokens[-1]) if tokens else None
         if option is not None and option.nargs is None:
             named = self._option_values.get(option.dest)
-            return fragment, _beginning(fragment, option.choices or (named(Arguments(project=None)) if named else ()))
+            given = Arguments(project=None, magic=match["name"])
+            return fragment, _beginning(fragment, option.choices or (named(given) if named else ()))
         if fragment.startswith("-"):
             return fragment, _beginning(fragment, _unused_options(parser, tokens))
         action, arguments = _position(parser, tokens)
@@ -161,6 +180,51 @@ class MagicCompletion:
             kind = kind_of(arguments.kind)
             yield from (f"{field}=" for field in kind.fields if field != kind.id)
 
+    def _actions(self, arguments: Arguments, magic: str) -> Iterator[str]:  # noqa: ARG002 - as above
+        if _kind(magic) is not None:
+            yield from ("list", "add", "set", "remove")
+        if _kind(magic) == "connection":
+            yield "test"
+
+    def _ids(self, arguments: Arguments, magic: str) -> Iterator[str]:
+        """Give the ids of what can be edited or tested; values, and so the keyring, are not looked at."""
+        kind = _kind(magic)
+        several = arguments.action == "remove"
+        if (
+            kind is None
+            or arguments.action not in {"list", "set", "remove", "test"}
+            or (arguments.free and not several)
+        ):
+            return
+        project = self._session.project(arguments)
+        at, key, known = self._known_ids
+        if time.monotonic() - at > _FRESH or key != f"{kind} {project.root}":
+            known = tuple(sorted({*_ids_in_files(project, kind), *self._ids_in_airflow(arguments, kind)}))
+            self._known_ids = (time.monotonic(), f"{kind} {project.root}", known)
+        yield from (name for name in known if name not in arguments.free)
+
+    def _ids_in_airflow(self, arguments: Arguments, kind: KindName) -> Iterator[str]:
+        from astro_magic.airflow.objects import read_objects
+
+        with suppress(AstroMagicError), self._session.environment(arguments).engine.api().client() as client:
+            yield from (item.name for item in read_objects(client, [kind]))
+
+    def _sections(self, arguments: Arguments, magic: str) -> Iterator[str]:  # noqa: ARG002 - as above
+        if arguments.action == "export":
+            yield from (section for section in _KINDS if section not in arguments.free)
+
+    @staticmethod
+    def _columns(arguments: Arguments) -> Iterator[str]:
+        from astro_magic.objects.table import ObjectsTable
+
+        kind = _kind(arguments.magic)
+        if kind is not None:
+            yield from ObjectsTable(kind, ()).frame().columns
+
+    @staticmethod
+    def _kernel_variables(arguments: Arguments) -> Iterator[str]:  # noqa: ARG004 - one signature for all values
+        yield from sorted(os.environ)
+
     def _dockerfile(self, arguments: Arguments) -> Iterator[str]:
         """Give what can stand next in the line form, of which the parser knows only the options."""
         from astro_magic.project.dockerfile.lines import assignments
@@ -185,11 +249,25 @@ class MagicCompletion:
             if "/" in file.name:
                 yield file.path.name
 
+    def _installed(self, arguments: Arguments) -> Iterator[str]:
+        yield from (package.name for package in self._session.environment(arguments).packages())
+
     @staticmethod
     def _templates(arguments: Arguments) -> Iterator[str]:  # noqa: ARG004 - one signature for all values
         from astro_magic.sources.templates import BUILT_IN
 
         yield from BUILT_IN
+
+
+def _kind(magic: str) -> KindName | None:
+    return _KINDS.get(magic.removeprefix("astro_"))
+
+
+def _ids_in_files(project: Project, kind: KindName) -> Iterator[str]:
+    from astro_magic.project.settings.environment import read_environment
+
+    yield from (entry.name for entry in project.settings.entries(kind) if entry.name)
+    yield from (item.name for item in read_environment(project).objects if item.kind == kind)
 
 
 def _last_word(line: str) -> tuple[str, str]:

@@ -18,7 +18,8 @@ class AstroMagic(Configurable):
 
     engine = Unicode(
         "auto",
-        help="Where Airflow runs: auto takes the engine that suits this machine; local runs plain processes.",
+        help="Where Airflow runs: docker, local, or auto: where it ran last, else what dev.mode in .astro/config.yaml "
+        "says, else Docker where an engine answers, else local processes.",
     ).tag(config=True)
 
     timeout = Float(

@@ -118,9 +118,11 @@ class DagMagics(AstroMagics):
             try:
                 value = json.loads(text)
             except ValueError as error:
-                raise UsageError(f"--conf {text}: not JSON: {error}.") from error
+                raise UsageError(f"--conf: not JSON: {error}.") from error
         if not isinstance(value, Mapping):
-            raise UsageError(f"--conf {text}: neither a JSON object nor a variable that is a dict.")
+            # Only a name is told: JSON may hold a password.
+            named = f" {text}" if text.isidentifier() else ""
+            raise UsageError(f"--conf{named}: neither a JSON object nor a variable that is a dict.")
         return value
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 from IPython.core.magic import magics_class
 
-from astro_magic.errors import FileConflictError, InvalidContentError, NetworkError, ResolutionError
+from astro_magic.errors import (
+    AstroMagicError,
+    FileConflictError,
+    InvalidContentError,
+    NetworkError,
+    ResolutionError,
+    RestartNeededError,
+)
 from astro_magic.magics.arguments import Arguments, argument, command, unquoted, words
 from astro_magic.magics.editing import REPLACE, EditingMagics, action_of, verbs
 from astro_magic.system.secrets import mask_credentials
@@ -146,7 +154,26 @@ class DependencyMagics(EditingMagics):
                 if arguments.replace or attempts == _ATTEMPTS:
                     raise
             else:
-                return self.show_change(arguments, change, resolution=resolution, notes=[note] if note else [])
+                seconds, why = self._add(arguments) if change.applied else (None, "")
+                notes = [told for told in (note, why) if told]
+                view = self.show_change(arguments, change, resolution=resolution, notes=notes)
+                view.added_in = seconds
+                return view
+
+    def _add(self, arguments: Arguments) -> tuple[float | None, str]:
+        """Put packages that are only added into the running environment; gives the seconds, or why that is not so.
+
+        The file is written by now, so what stands against it is no failure: a restart will tell.
+        """
+        begun = time.monotonic()
+        try:
+            with self.session.progress(arguments, "Adding to the running environment") as progress:
+                added = self.session.environment(arguments).add_packages(listener=progress)
+        except RestartNeededError as error:
+            return None, error.message
+        except AstroMagicError:
+            return None, ""
+        return (time.monotonic() - begun if added else None), ""
 
     def _check(self, arguments: Arguments, change: Change) -> tuple[Resolution | None, str]:
         """Ask whether the file's new content can be installed."""

@@ -79,12 +79,9 @@ def edited(arguments: Arguments) -> Literal["refuse", "merge", "overwrite"]:
 class EditingMagics(AstroMagics):
     """Base of the magics that edit files."""
 
-    def edit(
-        self, arguments: Arguments, project: Project, plan: Callable[[], Change], *, notes: Sequence[str] = ()
-    ) -> ChangeView:
+    def edit(self, arguments: Arguments, project: Project, plan: Callable[[], Change]) -> ChangeView:
         """Plan a change and write it, unless the arguments ask for a dry run."""
-        change = project.edit(plan, dry_run=arguments.dry_run)
-        return self.show_change(arguments, change, notes=notes)
+        return self.show_change(arguments, project.edit(plan, dry_run=arguments.dry_run))
 
     def show_change(
         self,

@@ -1,124 +1,151 @@
-"""Magics of the running environment."""
+"""Magics that build, start, change and stop the environment."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 from IPython.core.magic import magics_class
 
-from astro_magic.errors import CommandFailedError
+from astro_magic.errors import ApiError
 from astro_magic.magics.arguments import Arguments, argument, command
+from astro_magic.magics.building import BUILD_ARGUMENTS, build_options
+from astro_magic.magics.metadata_database import DATABASE_ARGUMENTS, database_options
 from astro_magic.magics.session import AstroMagics
-from astro_magic.views import CommandView, LogView, RestartView, StartView, StatusView, StopView
+from astro_magic.views import BuildView, OpenView, RestartView, ScriptView, StartView, StatusView, StopView
 
 if TYPE_CHECKING:
-    from astro_magic.engines.engine import LogQuery
+    from astro_magic.engines.options import StartOptions
+    from astro_magic.environment import Environment
 
 __all__ = ["EnvironmentMagics"]
 
-#: As many lines of a followed log or a failed command are kept in sight.
-_TAIL = 20
+_ENGINE = argument("--engine", metavar="NAME", help="Where Airflow is to run: auto, docker, local.")
+_TIMEOUT = argument(
+    "--timeout", type=float, metavar="S", help="Seconds until a start that does not get healthy is given up."
+)
+_IMAGE = argument("-i", "--image-name", default="", metavar="IMAGE", help="Run this prepared image; none is built.")
 
 
 @magics_class
 class EnvironmentMagics(AstroMagics):
-    """Magics of the running environment."""
+    """Magics of the environment as a whole."""
+
+    @command(
+        argument("--elsewhere", action="store_true", help="Show the commands that build it in CI; build nothing."),
+        *BUILD_ARGUMENTS,
+        _ENGINE,
+    )
+    def astro_build(self, arguments: Arguments) -> BuildView | ScriptView:
+        """Build the image, or the environment of local processes. What runs is not touched."""
+        if arguments.elsewhere:
+            from astro_magic.private.elsewhere import build_commands
+
+            return ScriptView(build_commands(self.session.project(arguments)))
+        environment = self.session.environment(arguments)
+        name = environment.project.name
+        with self.session.progress(arguments, f"Building {name}") as progress:
+            preparation = environment.prepare(build_options(arguments), listener=progress)
+        return BuildView(name, preparation, progress.steps, seconds=progress.seconds)
 
     @command(
         argument("--port", type=int, help="Port of the Airflow UI; default: the remembered, or a free one."),
-        argument(
-            "--timeout", type=float, metavar="S", help="Seconds until a start that does not get healthy is given up."
-        ),
-        argument("--engine", metavar="NAME", help="Where Airflow is to run: auto, local."),
+        _TIMEOUT,
+        _ENGINE,
+        _IMAGE,
+        *DATABASE_ARGUMENTS,
+        *BUILD_ARGUMENTS,
     )
     def astro_start(self, arguments: Arguments) -> StartView:
         """Start Airflow, and wait until every component is healthy."""
         environment = self.session.environment(arguments)
         name = environment.project.name
-        timeout = arguments.timeout or self.session.settings.timeout
+        options = replace(self._start_options(arguments, port=arguments.port), database=database_options(arguments))
         with self.session.progress(arguments, f"Starting {name} on {environment.engine.title}") as progress:
-            start = environment.start(port=arguments.port, timeout=timeout, listener=progress)
+            start = environment.start(options, listener=progress)
         return StartView(name, start, progress.steps)
+
+    @command()
+    def astro_open(self, arguments: Arguments) -> OpenView:
+        """Open the Airflow UI in the browser; local processes let you in without a password."""
+        environment = self.session.environment(arguments)
+        return OpenView(environment.project.name, environment.open_ui())
 
     @command()
     def astro_stop(self, arguments: Arguments) -> StopView:
         """Stop Airflow. Data and environment are kept."""
         environment = self.session.environment(arguments)
         name = environment.project.name
+        self.session.rest(arguments)
         with self.session.progress(arguments, f"Stopping {name}") as progress:
             stop = environment.stop(listener=progress)
         return StopView(name, stop, seconds=progress.seconds)
 
-    @command()
+    @command(
+        argument("--force", action="store_true", help="Also when nothing is pending, such as after a plugin changed."),
+        _TIMEOUT,
+        _IMAGE,
+        *BUILD_ARGUMENTS,
+    )
     def astro_restart(self, arguments: Arguments) -> RestartView:
         """Apply what is pending, by the least that applies all of it."""
         environment = self.session.environment(arguments)
         name = environment.project.name
         with self.session.progress(arguments, f"Restarting {name}") as progress:
-            restart = environment.restart(timeout=self.session.settings.timeout, listener=progress)
+            options = self._start_options(arguments)
+            restart = environment.restart(options, force=arguments.force, listener=progress)
+        if restart.objects is not None and not restart.objects.complete:
+            # Whatever else was applied: what the file says is not what Airflow has.
+            raise ApiError(
+                f"Not everything in airflow_settings.yaml could be imported: {restart.objects.described}.",
+                hint="Correct it there, then run %astro_restart again.",
+                detail="\n".join(restart.objects.failures) or None,
+            )
         return RestartView(name, restart, progress.steps)
 
-    @command(argument("--yes", action="store_true", help="Do not ask."))
+    @command(
+        argument("--yes", action="store_true", help="Do not ask."),
+        argument("--images", action="store_true", help="Remove the images of the project, too."),
+    )
     def astro_kill(self, arguments: Arguments) -> StopView | None:
         """End Airflow at once, and remove its data and environment. The project's files are kept."""
         environment = self.session.environment(arguments)
         name = environment.project.name
-        if not arguments.yes and not self._confirmed(f"Remove the database and the environment of {name}?"):
+        if not arguments.yes and not self._confirmed(
+            f"Remove the database, its backups and the environment of {name}?"
+        ):
             return None
+        self.session.rest(arguments)
         with self.session.progress(arguments, f"Removing the environment of {name}") as progress:
-            stop = environment.kill(listener=progress)
+            stop = environment.kill(images=arguments.images, listener=progress)
+        self.session.rest(arguments)
         return StopView(name, stop, seconds=progress.seconds, killed=True)
 
-    @command()
+    @command(argument("-f", "--follow", action="store_true", help="Go on showing it as it changes, until interrupted."))
     def astro_status(self, arguments: Arguments) -> StatusView:
         """Show what runs, how it does, and what is pending."""
         environment = self.session.environment(arguments)
-        return StatusView(environment.project.name, environment.status(), environment.pending())
+        view = StatusView(environment.project.name, environment.status(), environment.pending())
+        return self._follow(arguments, environment, view) if arguments.follow else view
 
-    @command(
-        argument("components", nargs="*", metavar="COMPONENT", help="scheduler, api-server, ...; default: all."),
-        argument(
-            "-n", "--tail", type=int, default=100, metavar="N", help="How many lines, from the end; default: 100."
-        ),
-        argument("--grep", metavar="RE", help="Only lines that this regular expression finds something in."),
-        argument("--since", type=float, metavar="MINUTES", help="Only lines of the last so many minutes."),
-        argument("-f", "--follow", action="store_true", help="Go on with new lines until interrupted."),
-        expand=False,
-    )
-    def astro_logs(self, arguments: Arguments) -> LogView:
-        """Show the components' logs."""
-        environment = self.session.environment(arguments)
-        query = _log_query(arguments)
-        lines = environment.logs(query)
-        with self.session.progress(arguments, "Following the logs", tail=_TAIL, stream=query.follow) as progress:
-            try:
-                for line in lines:
-                    progress(line)
-            except KeyboardInterrupt:
-                # To interrupt is how following ends; anywhere else it is passed on.
-                if not query.follow:
-                    raise
-        shown = progress.lines[-arguments.tail :] if not progress.streamed else []
-        return LogView(shown, as_of=datetime.now(UTC), selection=_selection(arguments))
+    def _start_options(self, arguments: Arguments, *, port: int | None = None) -> StartOptions:
+        from astro_magic.engines.options import StartOptions
 
-    @command(kind="line_cell", expand=False, output=True, rest="command")
-    def astro_bash(self, arguments: Arguments, cell: str | None) -> CommandView:
-        """Run a command, or a cell of commands, in the environment with bash.
+        timeout = arguments.timeout or self.session.settings.timeout
+        return StartOptions(port, timeout, build_options(arguments), arguments.image_name)
 
-        Options stand before the command. A command that ends with an exit code other than 0 is an error.
-        """
-        if bool(arguments.command) == (cell is not None):
-            raise UsageError("Write one command in the line, or commands in the cell.")
-        script = arguments.command if cell is None else cell
-        environment = self.session.environment(arguments)
-        with self.session.progress(arguments, "bash", tail=_TAIL, stream=True) as progress:
-            exit_code = environment.run(["bash", "-c", script], listener=progress)
-        view = CommandView(script, exit_code, progress.lines, seconds=progress.seconds, streamed=progress.streamed)
-        if exit_code:
-            self._fail(arguments, view)
+    def _follow(self, arguments: Arguments, environment: Environment, view: StatusView) -> StatusView:
+        """Show the status in one place as it changes; to interrupt is how that ends."""
+        name = environment.project.name
+        show = self.session.live(arguments)
+        try:
+            for status in environment.watch():
+                view = StatusView(name, status, view.pending)
+                show(view)
+        except KeyboardInterrupt:
+            pass
+        show(None)
         return view
 
     def _confirmed(self, question: str) -> bool:
@@ -126,41 +153,3 @@ class EnvironmentMagics(AstroMagics):
         if answer is None:
             raise UsageError("Nobody can be asked here: %astro_kill --yes removes the environment without asking.")
         return answer
-
-    def _fail(self, arguments: Arguments, view: CommandView) -> None:
-        """Raise for a command that failed, with its last lines; all of them are shown when there are more."""
-        if len(view.lines) > _TAIL and not arguments.quiet:
-            self.session.show(arguments, view)
-        first = view.command.strip().partition("\n")[0]
-        raise CommandFailedError(
-            f"The command ended with exit code {view.exit_code}: {first}",
-            detail="\n".join(line.text for line in view.lines[-_TAIL:]) or None,
-        )
-
-
-def _log_query(arguments: Arguments) -> LogQuery:
-    from astro_magic.engines.engine import LogQuery
-
-    if arguments.tail < 1:
-        raise UsageError("--tail takes a number from 1.")
-    if arguments.grep is not None:
-        try:
-            re.compile(arguments.grep)
-        except re.error as error:
-            raise UsageError(f"--grep {arguments.grep}: not a regular expression: {error}.") from error
-    return LogQuery(
-        components=tuple(re.sub("[-_]", " ", name) for name in arguments.components),
-        tail=arguments.tail,
-        since=None if arguments.since is None else datetime.now(UTC) - timedelta(minutes=arguments.since),
-        grep=arguments.grep,
-        follow=arguments.follow,
-    )
-
-
-def _selection(arguments: Arguments) -> str:
-    parts = [", ".join(arguments.components)]
-    if arguments.grep:
-        parts.append(f"matching {arguments.grep}")
-    if arguments.since is not None:
-        parts.append(f"of the last {arguments.since:g} min")
-    return " · ".join(part for part in parts if part)

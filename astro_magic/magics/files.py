@@ -157,7 +157,7 @@ def _ignored(document: AirflowIgnore) -> EntriesView:
     rows = [(file.file, file.pattern, f"{file.ignored_by}:{file.line}") for file in ignored]
     matching = {(file.ignored_by, file.line) for file in ignored}
     idle = [
-        (("-"), entry.pattern, f"{document.name}:{entry.line}")
+        ("-", entry.pattern, f"{document.name}:{entry.line}")
         for entry in document.entries()
         if entry.pattern and (document.name, entry.line) not in matching
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics
 
 from astro_magic.errors import AstroMagicError
+from astro_magic.magics.ahead import Ahead
 from astro_magic.magics.configuration import AstroMagic
-from astro_magic.views.progress import Progress
+from astro_magic.views.progress import Empty, Progress
 from astro_magic.views.view import View
 
 if TYPE_CHECKING:
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from astro_magic.magics.arguments import Arguments
     from astro_magic.project.fingerprint import Pending
     from astro_magic.project.project import Project
+    from astro_magic.views.environment import StatusView
 
-__all__ = ["AstroMagics", "Session"]
+__all__ = ["AstroMagics", "Session", "show_in_notebook"]
 
 
 class Session:
@@ -38,6 +42,7 @@ class Session:
         self.shell = shell
         self.settings = AstroMagic(parent=shell)
         self._root: Path | None = None
+        self._ahead = Ahead()
 
     @property
     def in_notebook(self) -> bool:
@@ -96,7 +101,7 @@ class Session:
         settings = {"delay": 0.0} if self.settings.verbosity > 1 else {}
         return Progress(
             title,
-            display=_display if shown and self.in_notebook else None,
+            display=show_in_notebook if shown and self.in_notebook else None,
             write=self.write if shown and not self.in_notebook else None,
             tail=tail,
             stream=stream,
@@ -107,10 +112,60 @@ class Session:
         """Give a magic's result back, as its options ask."""
         if isinstance(result, View):
             result.brief = self.quiet(arguments)
+        self._prepare_ahead(arguments)
         name = getattr(arguments, "output", None)
-        if name is not None:
+        if name is not None and result is not None:
             self.shell.push({name: result})
         return result
+
+    def rest(self, arguments: Arguments) -> None:
+        """Prepare nothing more in the background for a project that a magic is about to stop."""
+        self._ahead.rest(self.project(arguments))
+
+    def _prepare_ahead(self, arguments: Arguments) -> None:
+        """Have the next start prepared in the background, now that a magic is done."""
+        with suppress(AstroMagicError):
+            self._ahead.look(self.project(arguments), lambda: self.environment(arguments))
+
+    def live(self, arguments: Arguments) -> Callable[[StatusView | None], None]:
+        """Give a function that shows a view in the place of the one before; None clears the place.
+
+        In a terminal each view is printed below the one before, unless it says the same.
+        """
+        if self.quiet(arguments):
+            return lambda _: None
+        return _Live(self)
+
+    def show_for_now(self, view: View, after: View, seconds: float = 60) -> None:
+        """Show a view that is not to be kept: soon, or when the next cell is run, another one takes its place.
+
+        Parameters
+        ----------
+        view : View
+            What is shown now.
+        after : View
+            What is left of it.
+        seconds : float, optional
+            How long.
+        """
+        if not self.in_notebook:
+            self.write(repr(view))
+            return
+        from IPython.display import display
+
+        handle = display(view, display_id=True, metadata={"astro_magic": {"save": False}})
+        done = threading.Event()
+
+        def replace(*_: object) -> None:
+            if not done.is_set():
+                done.set()
+                handle.update(after)
+                self.shell.events.unregister("pre_run_cell", replace)
+
+        self.shell.events.register("pre_run_cell", replace)
+        timer = threading.Timer(seconds, replace)
+        timer.daemon = True
+        timer.start()
 
     def show(self, arguments: Arguments, view: View) -> None:
         """Show a view at once, for a magic that is about to raise."""
@@ -151,7 +206,30 @@ class Session:
         return None
 
 
-def _display(content: Any, /) -> Any:
+class _Live:
+    """One place on the screen, in which one status follows the other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._handle: Any = None
+        self._said: tuple[str, ...] = ()
+
+    def __call__(self, view: StatusView | None) -> None:
+        if self._session.in_notebook:
+            shown = view if view is not None else Empty()
+            if self._handle is None and view is not None:
+                self._handle = show_in_notebook(shown)
+            elif self._handle is not None:
+                self._handle.update(shown)
+        elif view is not None:
+            said = view.gist()
+            if said != self._said:
+                self._session.write(repr(view))
+            self._said = said
+
+
+def show_in_notebook(content: Any, /) -> Any:
+    """Show an object, and give the handle with which it is changed."""
     from IPython.display import display
 
     return display(content, display_id=True)
@@ -163,3 +241,6 @@ class AstroMagics(Magics):
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
         self.session = session
+
+    def unloaded(self) -> None:
+        """End what goes on beside the cells; called when the extension is unloaded."""

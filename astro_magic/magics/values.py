@@ -14,6 +14,7 @@ from astro_magic.system.secrets import MASK, is_secret_name, mask_credentials
 from astro_magic.views import ChangeView, EntriesView
 
 if TYPE_CHECKING:
+    from astro_magic.airflow.configuration import ConfigOption
     from astro_magic.project.dotenv.dotenv import Dotenv
     from astro_magic.project.settings.objects import SettingsEntry
 
@@ -103,13 +104,19 @@ class ValueMagics(EditingMagics):
                 return self.edit(arguments, project, lambda: document.plan_set(arguments.kind, name, values))
 
     @command(
-        verbs("list", "add", "set", "remove"),
+        verbs("list", "add", "set", "remove", "airflow"),
         argument("values", nargs="*", metavar="KEY[=VALUE]", help="Keys, such as api-server.port=8081."),
         expand=False,
         dry_run=True,
     )
     def astro_config(self, arguments: Arguments) -> ChangeView | EntriesView:
-        """Edit the project's configuration, .astro/config.yaml, which the Astro CLI reads as well."""
+        """Edit the project's configuration, .astro/config.yaml, which the Astro CLI reads as well.
+
+        The verb airflow shows what Airflow itself is configured with (its effective airflow.cfg), or the sections
+        and keys of it that are named; secrets are hidden.
+        """
+        if arguments.action == "airflow":
+            return self._airflow_configuration(arguments)
         project = self.session.project(arguments)
         document = project.config_file
         match action_of(arguments, None):
@@ -129,8 +136,15 @@ class ValueMagics(EditingMagics):
                 values = self.assignments(arguments.values, file=document.name)
                 return self.edit(arguments, project, lambda: document.plan_set(values))
 
+    def _airflow_configuration(self, arguments: Arguments) -> EntriesView:
+        with self.session.progress(arguments, "Reading Airflow's configuration") as progress:
+            options = self.session.environment(arguments).airflow_configuration(listener=progress)
+        return EntriesView("airflow.cfg", ("section", "key", "value"), _chosen(options, arguments.values), "option")
+
     def _object(self, kind: str, given: Sequence[str]) -> tuple[str, dict[str, str]]:
         """Read the name and the values of an object; a variable may be written ``NAME=VALUE``."""
+        from astro_magic.project.settings.objects import kind_of
+
         name, equals, value = given[0].partition("=")
         if kind == "variable" and len(given) == 1:
             if equals:
@@ -138,6 +152,9 @@ class ValueMagics(EditingMagics):
             return name, {"variable_value": self.assignments([name], file="airflow_settings.yaml")[name]}
         if equals or len(given) == 1:
             raise UsageError(f"Write the name of the {kind}, then its values, as in {_EXAMPLES[kind]}.")
+        if not all("=" in word or word in kind_of(kind).fields for word in given[1:]):
+            # It may be a value that was to be set.
+            raise UsageError(f"Behind {name} stand fields alone, as in {_EXAMPLES[kind]}.")
         return unquoted(given[0]), self.assignments(given[1:], file="airflow_settings.yaml")
 
 
@@ -150,6 +167,20 @@ _EXAMPLES = {
 _SHOWN_FIELDS = ("conn_type", "conn_host", "conn_port", "conn_schema", "conn_login", "pool_slot", "pool_description")
 _ID = {"connection": "conn_id", "pool": "pool_name", "variable": "variable_name"}
 _MOST_NOTES = 5
+
+
+def _chosen(options: Sequence[ConfigOption], names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Give the options of the sections and keys that are named, ``core`` or ``core.parallelism``; all without names."""
+    rows = [(option.section, option.key, option.value) for option in options]
+    if not names:
+        return rows
+    chosen = [row for row in rows if row[0] in names or f"{row[0]}.{row[1]}" in names]
+    known = {row[0] for row in rows} | {f"{row[0]}.{row[1]}" for row in rows}
+    for name in names:
+        if name not in known:
+            sections = ", ".join(sorted({row[0] for row in rows}))
+            raise UsageError(f"Airflow has no section or key {name}. Sections: {sections}.")
+    return chosen
 
 
 def _variables(document: Dotenv) -> EntriesView:

@@ -18,10 +18,20 @@ from astro_magic.project.yaml.text import MappingNode, ScalarNode, YamlText
 from astro_magic.project.yaml.values import Scalar, is_null
 from astro_magic.system import files
 
-__all__ = ["CONFIG_NAME", "Config", "home_folder", "parse_config", "with_project_name", "with_values"]
+__all__ = [
+    "CONFIG_NAME",
+    "SOURCES_NAME",
+    "Config",
+    "home_folder",
+    "parse_config",
+    "with_project_name",
+    "with_values",
+]
 
 #: The file that makes a folder an Astro project, relative to the folder.
 CONFIG_NAME = ".astro/config.yaml"
+#: The file that says where private packages come from; `recipes.sources` reads it.
+SOURCES_NAME = ".astro/private-packages.yaml"
 
 _LINE = re.compile(r"^(?P<indent> *)(?P<key>[^\s:#'\"][^:#]*|\"[^\"]*\"|'[^']*')\s*:(?:\s+(?P<value>.*))?$")
 _NO_VALUE = {"", "null", "~", '""', "''"}

@@ -10,9 +10,11 @@ import difflib
 import enum
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astro_magic.errors import InvalidContentError
@@ -20,10 +22,13 @@ from astro_magic.project.dockerfile.dockerfile import instructions
 from astro_magic.project.document import Document
 from astro_magic.project.masking import mask_lines
 from astro_magic.project.os_packages import OsPackages
+from astro_magic.project.recipes.files import AUTHORITIES, KNOWN_HOSTS, PRIVATE_REQUIREMENTS
+from astro_magic.system.files import read_bytes, write_atomic
 from astro_magic.system.secrets import MASK
 
 if TYPE_CHECKING:
     from astro_magic.project.project import Project
+    from astro_magic.project.requirements.requirements import Requirements
 
 __all__ = ["Action", "Fingerprint", "Pending", "Reason"]
 
@@ -146,6 +151,29 @@ class Fingerprint:
                 hint="Restart the environment; that writes it anew.",
             ) from error
 
+    @classmethod
+    def stored(cls, project: Project) -> Fingerprint | None:
+        """Give the fingerprint of what a project's environment was started with; None when there is none to be read."""
+        try:
+            return cls.from_dict(json.loads(_file(project).read_text(encoding="utf-8")))
+        except (OSError, ValueError, InvalidContentError):
+            return None
+
+    def store(self, project: Project) -> None:
+        """Keep the fingerprint as that of what runs.
+
+        Raises
+        ------
+        FileAccessError
+            When it cannot be written.
+        """
+        write_atomic(_file(project), json.dumps(self.to_dict()).encode(), mode=0o600)
+
+    @staticmethod
+    def forget(project: Project) -> None:
+        """Remove what was kept."""
+        _file(project).unlink(missing_ok=True)
+
     def pending(self, now: Fingerprint) -> Pending:
         """Tell what changed from this fingerprint to a newer one.
 
@@ -167,11 +195,28 @@ class Fingerprint:
             reasons += [Reason(name, detail, action) for detail in details]
         return Pending(tuple(reasons))
 
+    def updated(self, now: Fingerprint, file: str) -> Fingerprint:
+        """Give this fingerprint with what one file says now.
+
+        Parameters
+        ----------
+        now : Fingerprint
+            Just taken.
+        file : str
+            The file.
+        """
+        items = tuple(self._salted(item, now.salt) for item in now.items.get(file, ()))
+        return Fingerprint(self.salt, {**self.items, file: items})
+
     def _salted(self, item: _Item, salt: str) -> _Item:
         """Give an item of another fingerprint with the digest that it has under this one's salt."""
         if salt == self.salt or item.secret is None:
             return item
         return _Item(item.key, item.line, item.shown, _digest(self.salt, item.secret), item.secret)
+
+
+def _file(project: Project) -> Path:
+    return project.state_dir / "started-with.json"
 
 
 def _digest(salt: str, text: str) -> str:
@@ -185,8 +230,16 @@ def _item(salt: str, *, key: str, line: int, shown: str, secret: str) -> _Item:
 
 
 def _read_requirements(project: Project, salt: str) -> Iterator[_Item]:
-    for document in (project.requirements, *project.requirements.included()):
-        place = "" if document.name == project.requirements.name else f"{document.name}: "
+    return _read_requirement_files(project.requirements, salt)
+
+
+def _read_private_requirements(project: Project, salt: str) -> Iterator[_Item]:
+    return _read_requirement_files(project.private_requirements, salt)
+
+
+def _read_requirement_files(root: Requirements, salt: str) -> Iterator[_Item]:
+    for document in (root, *root.included()):
+        place = "" if document.name == root.name else f"{document.name}: "
         for entry in document.entries():
             if entry.kind in {"blank", "comment"}:
                 continue
@@ -195,6 +248,19 @@ def _read_requirements(project: Project, salt: str) -> Iterator[_Item]:
             named = f"{entry.name} {entry.marker}".strip() if entry.name else ""
             key = place + (named or mask_lines(document.name, [entry.meaning])[0])
             yield _item(salt, key=key, line=entry.line, shown=shown, secret=entry.meaning)
+
+
+def _read_known_hosts(project: Project, salt: str) -> Iterator[_Item]:
+    for number, line in enumerate(Document(project, KNOWN_HOSTS).lines(), start=1):
+        host, *key = line.split() or [""]
+        if key:
+            yield _item(salt, key=f"{host} {key[0]}", line=number, shown=f"{host} {key[0]}", secret=line)
+
+
+def _read_authorities(project: Project, salt: str) -> Iterator[_Item]:
+    for path in sorted((project.root / AUTHORITIES).rglob("*.crt")):
+        name = path.relative_to(project.root).as_posix()
+        yield _item(salt, key=name, line=0, shown=name, secret=read_bytes(path).decode(errors="replace"))
 
 
 def _read_packages(project: Project, salt: str) -> Iterator[_Item]:
@@ -216,9 +282,19 @@ def _read_dotenv(project: Project, salt: str) -> Iterator[_Item]:
         yield _item(salt, key=key, line=0, shown=key, secret=value)
 
 
+def _read_override(project: Project, salt: str) -> Iterator[_Item]:
+    content = _without_comments(Document(project, "docker-compose.override.yml").lines())
+    if content:
+        yield _item(salt, key="services", line=0, shown="services", secret=content)
+
+
+def _without_comments(lines: Iterable[str]) -> str:
+    kept = [line.rstrip() for line in lines]
+    return "\n".join(line for line in kept if line and not line.lstrip().startswith("#"))
+
+
 def _read_settings(project: Project, salt: str) -> Iterator[_Item]:
-    lines = [line.rstrip() for line in Document(project, "airflow_settings.yaml").lines()]
-    content = "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+    content = _without_comments(Document(project, "airflow_settings.yaml").lines())
     if content:
         yield _item(salt, key="objects", line=0, shown="objects", secret=content)
 
@@ -226,9 +302,13 @@ def _read_settings(project: Project, salt: str) -> Iterator[_Item]:
 #: By file: how it is read, what applies a change to it, and whether the order of its lines counts.
 _FILES = {
     "requirements.txt": (_read_requirements, Action.REBUILD, False),
+    PRIVATE_REQUIREMENTS: (_read_private_requirements, Action.REBUILD, False),
+    KNOWN_HOSTS: (_read_known_hosts, Action.REBUILD, False),
+    AUTHORITIES: (_read_authorities, Action.REBUILD, False),
     "packages.txt": (_read_packages, Action.REBUILD, False),
     "Dockerfile": (_read_dockerfile, Action.REBUILD, True),
     ".env": (_read_dotenv, Action.RECREATE, False),
+    "docker-compose.override.yml": (_read_override, Action.RECREATE, False),
     "airflow_settings.yaml": (_read_settings, Action.IMPORT_OBJECTS, False),
 }
 

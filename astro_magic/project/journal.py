@@ -9,7 +9,7 @@ from pathlib import Path
 
 from astro_magic.errors import FileAccessError, FileConflictError, NothingToUndoError
 from astro_magic.project.changes import Change, FileChange, merge_contents, named_lines
-from astro_magic.project.config import CONFIG_NAME
+from astro_magic.project.config import CONFIG_NAME, SOURCES_NAME
 from astro_magic.project.location import check_relative
 from astro_magic.project.masking import is_private
 from astro_magic.system import files, locks
@@ -140,7 +140,7 @@ def _reverted(entry: HistoryEntry, file: HistoryFile, current: bytes | None, *, 
 
 def _checked(name: str) -> str:
     """Check the name of a file in the history, which somebody may have put there."""
-    return name if name == CONFIG_NAME else check_relative(name)
+    return name if name in {CONFIG_NAME, SOURCES_NAME} else check_relative(name)
 
 
 def _too_few(steps: int) -> NothingToUndoError:

@@ -18,9 +18,10 @@ __all__ = ["is_environment_file", "is_private", "mask_lines"]
 
 _SAFE_SETTING = re.compile(
     r"^(?P<start>\s*(?:-\s+)*)(?P<key>airflow|connections|pools|variables|conn_id|conn_type|conn_host|conn_schema"
-    r"|conn_login|conn_port|pool_name|pool_slot|pool_description|variable_name)\s*:(?P<value>\s.*)?$",
+    r"|conn_login|conn_port|conn_team|pool_name|pool_slot|pool_description|pool_include_deferred|pool_team|variable_name"
+    r"|variable_team)\s*:(?P<value>\s.*)?$",
 )
-_INNER_SETTING = re.compile(r"^\s*(?:\[(?!\]\s*$)|\{(?!\}\s*$))|,\s*[\"']?\w+[\"']?\s*:")
+_INNER_SETTING = re.compile(r"^\s*(?:\[(?!\]\s*(?:#.*)?$)|\{(?!\}\s*(?:#.*)?$))|,\s*[\"']?\w+[\"']?\s*:")
 _SETTING = re.compile(r"^(?P<start>\s*(?:-\s+)*)(?P<key>[\w\"'-]+)\s*:(?P<value>.*)$")
 _ASSIGNMENT = re.compile(r"^(?P<key>\s*(?:export\s+)?[A-Za-z_][\w.-]*\s*=)(?P<value>.*)$")
 

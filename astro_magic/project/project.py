@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from astro_magic.project.dags.airflowignore import AirflowIgnore
     from astro_magic.project.dockerfile.dockerfile import Dockerfile
     from astro_magic.project.os_packages import OsPackages
+    from astro_magic.project.recipes.files import PrivateRequirements
     from astro_magic.project.settings.settings import Settings
 
 __all__ = ["Creation", "Project"]
@@ -204,6 +205,45 @@ class Project:
     def requirements(self) -> Requirements:
         """The Python packages, in ``requirements.txt``."""
         return Requirements(self, "requirements.txt")
+
+    @property
+    def private_requirements(self) -> PrivateRequirements:
+        """The Python packages of private git repositories, in ``private-requirements.txt``."""
+        from astro_magic.project.recipes.files import PrivateRequirements
+
+        return PrivateRequirements(self)
+
+    def requirement_files(self, *, constraints: bool = True) -> tuple[Requirements, ...]:
+        """Give the files that say which Python packages there are to be, and those that they include.
+
+        Parameters
+        ----------
+        constraints : bool, optional
+            Whether files that are included with ``-c`` are among them, which request nothing.
+
+        Raises
+        ------
+        FileAccessError
+            When a file cannot be read.
+        InvalidContentError
+            When one is no UTF-8 text.
+        """
+        roots = (self.requirements, self.private_requirements)
+        found = [each for root in roots for each in (root, *root.included(constraints=constraints))]
+        return tuple({each.name: each for each in found}.values())
+
+    def requested(self) -> dict[str, str]:
+        """Read which Python packages the project requests by name: the requirement by normalised name.
+
+        Raises
+        ------
+        FileAccessError
+            When a file cannot be read.
+        InvalidContentError
+            When one is no UTF-8 text.
+        """
+        files = (self.private_requirements, self.requirements)
+        return {name: text for file in files for name, (_, text) in file.names().items()}
 
     @property
     def dotenv(self) -> Dotenv:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
-from astro_magic.resolve import uv
+from astro_magic.resolve import shared_locks, uv
 from astro_magic.system.files import write_atomic
 
-__all__ = ["Resolution", "requirements_key", "resolve"]
+__all__ = ["Resolution", "compare_versions", "requirements_key", "resolve"]
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==(?P<version>[^\s;\\]+)", re.MULTILINE)
+_DIRECT = re.compile(r"^(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])? @ (?P<url>\S+)", re.MULTILINE)
 _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(?P<file>\S+)", re.MULTILINE)
 #: A resolver that goes back over hundreds of versions would otherwise run for minutes without an answer.
 _TIME_LIMIT = 180.0
@@ -33,7 +37,7 @@ class Resolution:
     lock : str
         The exact versions, as a requirements file. May hold the login of a private index.
     packages : dict
-        Version by canonical name.
+        Version by canonical name; empty where the package comes from elsewhere than an index.
     airflow : str
         The exact Airflow version.
     seconds : float
@@ -54,22 +58,56 @@ class Resolution:
     note: str = ""
     changes: tuple[str, ...] = ()
 
-    def compare(self, present: Mapping[str, str]) -> tuple[str, ...]:
-        """Say how this differs from versions by name, such as ``adds polars 1.35.2``."""
-        before: dict[str, str] = {canonicalize_name(name): version for name, version in present.items()}
-        told = []
-        for name in sorted({*before, *self.packages}):
-            old, new = before.get(name), self.packages.get(name)
-            if old is None:
-                told.append(f"adds {name} {new}")
-            elif new is None:
-                told.append(f"removes {name} {old}")
-            elif old != new:
-                told.append(f"changes {name} {old} → {new}")
-        return tuple(told)
+    def compare(self, present: Mapping[str, str], *, additive: bool = False) -> tuple[str, ...]:
+        """Say how this differs from versions by name, such as ``adds polars 1.35.2``.
+
+        Parameters
+        ----------
+        present : Mapping of str to str
+            The installed versions by name.
+        additive : bool, optional
+            Whether what is not asked for stays where it is, as in an image.
+        """
+        return compare_versions(present, self.packages, additive=additive)
 
 
-def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) -> Resolution:
+def compare_versions(
+    present: Mapping[str, str], wanted: Mapping[str, str], *, additive: bool = False
+) -> tuple[str, ...]:
+    """Say how versions by name differ, such as ``adds polars 1.35.2``.
+
+    Parameters
+    ----------
+    present : Mapping of str to str
+        The versions that are there, by name.
+    wanted : Mapping of str to str
+        Those that are to be there, by canonical name; empty where a package comes from elsewhere than an index.
+    additive : bool, optional
+        Whether what is not wanted stays where it is, as in an image.
+    """
+    before: dict[str, str] = {canonicalize_name(name): version for name, version in present.items()}
+    told = []
+    for name in sorted({*before, *wanted}):
+        old, new = before.get(name), wanted.get(name)
+        if old is None:
+            told.append(f"adds {name} {new or 'from its repository'}")
+        elif new is None:
+            told += [] if additive else [f"removes {name} {old}".rstrip()]
+        elif new and old != new:
+            told.append(f"changes {name} {old} → {new}")
+    return tuple(told)
+
+
+def resolve(
+    text: str,
+    *,
+    folder: Path,
+    airflow: str,
+    python: str,
+    locks: Path,
+    preferred: Mapping[str, str] = MappingProxyType({}),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Resolution:
     """Resolve the lines of a requirements file.
 
     Parameters
@@ -84,6 +122,10 @@ def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) 
         Version of the environment's Python, such as ``3.12``.
     locks : Path
         Folder that keeps results, so that the same question is answered at once.
+    preferred : Mapping of str to str, optional
+        Versions by name to stay with where the requirements allow it.
+    settings : Mapping of str to str, optional
+        Variables that tell uv where private packages are, with their logins.
 
     Raises
     ------
@@ -94,19 +136,33 @@ def resolve(text: str, *, folder: Path, airflow: str, python: str, locks: Path) 
     """
     started = time.monotonic()
     whole = f"{text.rstrip()}\napache-airflow=={airflow}\npip\n"
-    kept = locks / f"{_question_key(whole, folder=folder, python=python)}.txt"
+    wishes = "".join(f"{name}=={version}\n" for name, version in sorted(preferred.items()))
+    kept = locks / f"{_question_key(whole + wishes, folder, python, settings)}.txt"
+    shared = _shared_key(kept.stem, whole, settings)
     if kept.exists():
         lock = kept.read_text(encoding="utf-8")
+    elif shared and (lock := shared_locks.read_shared(shared)):
+        locks.mkdir(parents=True, exist_ok=True)
+        write_atomic(kept, lock.encode(), mode=0o600)
     else:
         arguments = ["pip", "compile", "-", "--python", sys.executable, "--python-version", python, "--quiet"]
         arguments += ["--no-header", "--no-annotate", "--emit-index-url", "--emit-find-links", "--no-strip-extras"]
-        lock = uv.call(arguments, cwd=folder, text=whole, timeout=_TIME_LIMIT).output
         locks.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=locks) as temporary:
+            # What stands in the file that it is to write is what uv stays with.
+            output = Path(temporary) / "lock.txt"
+            output.write_text(wishes, encoding="utf-8")
+            arguments += ["--output-file", os.fspath(output)]
+            uv.call(arguments, cwd=folder, text=whole, timeout=_TIME_LIMIT, extra=settings)
+            lock = output.read_text(encoding="utf-8")
         write_atomic(kept, lock.encode(), mode=0o600)
         _forget_old(locks)
+        if shared:
+            shared_locks.share(shared, lock)
     packages: dict[str, str] = {}
     for found in _PIN.finditer(lock):
         packages[canonicalize_name(found["name"])] = found["version"]
+    packages |= {canonicalize_name(found["name"]): "" for found in _DIRECT.finditer(lock)}
     return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started)
 
 
@@ -120,12 +176,21 @@ def requirements_key(requirements: str, *, folder: Path, python: str) -> str:
     return digest.hexdigest()[:20]
 
 
-def _question_key(requirements: str, *, folder: Path, python: str) -> str:
+def _question_key(requirements: str, folder: Path, python: str, settings: Mapping[str, str]) -> str:
     """Name a question to the resolver: what is asked for, and of which index."""
-    settings = uv.uv_environment()
-    index = [f"{name}={settings[name]}" for name in sorted(settings) if name.startswith("UV_") and "INDEX" in name]
+    index = uv.index_settings(settings)
     asked = requirements_key(requirements, folder=folder, python=python)
     return hashlib.sha256("\n".join([asked, *index]).encode()).hexdigest()[:20]
+
+
+def _shared_key(question: str, requirements: str, settings: Mapping[str, str]) -> str:
+    """Name a question that another project may have asked, too; empty where it is about files of this one."""
+    if _INCLUDE.search(requirements):
+        return ""
+    places = re.split(r"[\s,]+", uv.uv_environment(settings).get("UV_FIND_LINKS", ""))
+    named = "\n".join([requirements, *(f"--find-links {place}" for place in places)])
+    wheels = shared_locks.wheels_named(named)
+    return hashlib.sha256(repr((question, places, wheels)).encode()).hexdigest()[:20]
 
 
 def _forget_old(locks: Path) -> None:

@@ -13,7 +13,7 @@ from astro_magic.errors import DependencyError, InstallationError, NetworkError,
 from astro_magic.system import processes
 from astro_magic.system.secrets import mask_credentials
 
-__all__ = ["call", "uv_environment"]
+__all__ = ["call", "index_settings", "uv_environment"]
 
 #: pip's settings that uv has under another name; uv reads none of pip's own.
 _FROM_PIP = {
@@ -22,13 +22,26 @@ _FROM_PIP = {
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_CERT": "SSL_CERT_FILE",
 }
-#: What belongs to the kernel's own environment and would mislead uv.
-_KERNEL_ONLY = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "UV_PYTHON")
+#: What belongs to the kernel's own environment and would mislead uv; in a narrow terminal, it would tear its sentences.
+_KERNEL_ONLY = (
+    "COLUMNS",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "UV_PYTHON",
+)
 _NETWORK = re.compile(
     r"error sending request|dns error|failed to lookup address|tcp connect error|network was disabled|"
     r"operation timed out|connection (refused|reset)|HTTP status (client|server) error|UnknownIssuer",
     re.IGNORECASE,
 )
+
+_FULL = re.compile(r"^.*\(os error (?:28|122)\).*$", re.MULTILINE)
+_NO_CACHE = re.compile(r"Failed to initialize cache at `(?P<folder>[^`]+)`(?:.*: (?P<why>.+) \(os error)?", re.DOTALL)
+
+_REACH = "Check the network, the proxy (HTTPS_PROXY) and the index (UV_DEFAULT_INDEX), then run it again."
 
 
 @cache
@@ -49,6 +62,13 @@ def uv_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return environment | dict(extra or {})
 
 
+def index_settings(extra: Mapping[str, str]) -> tuple[str, ...]:
+    """Give the variables that say where packages come from, each with its value, but no passwords."""
+    known = uv_environment(extra)
+    named = [name for name in sorted(known) if name.startswith("UV_") and "INDEX" in name]
+    return tuple(f"{name}={known[name]}" for name in named if not name.endswith("_PASSWORD"))
+
+
 def _usable(name: str, value: str) -> bool:
     """Tell whether uv can do with a value; a folder of wheels that is not there is an error for it, not for pip."""
     return name != "PIP_FIND_LINKS" or "://" in value or Path(value).is_dir()
@@ -61,6 +81,8 @@ def call(
     text: str | None = None,
     timeout: float = 900.0,
     offline: bool = False,
+    cached: bool = True,
+    extra: Mapping[str, str] | None = None,
 ) -> processes.Completed:
     """Call uv; when the network fails, call it once more with what the cache has.
 
@@ -76,6 +98,10 @@ def call(
         Seconds until the call is given up.
     offline : bool
         Use only the cache.
+    cached : bool
+        Whether what the cache has will do when the network fails.
+    extra : mapping of str to str, optional
+        More variables than this process has.
 
     Raises
     ------
@@ -86,26 +112,41 @@ def call(
     InstallationError
         When anything else goes wrong; the detail has uv's own words.
     """
-    environment = uv_environment({"UV_OFFLINE": "1"} if offline else None)
+    environment = uv_environment({**(extra or {}), **({"UV_OFFLINE": "1"} if offline else {})})
     started = time.monotonic()
     done = processes.run([_binary(), *arguments], env=environment, cwd=cwd, text=text, timeout=timeout)
     if done.code == 0:
         return done
     if _NETWORK.search(done.errors) and not offline:
+        if not cached:
+            raise NetworkError("The package index could not be reached.", hint=_REACH, detail=_words(done.errors))
         try:
             remaining = max(timeout - (time.monotonic() - started), 10.0)
-            return call(arguments, cwd=cwd, text=text, timeout=remaining, offline=True)
+            return call(arguments, cwd=cwd, text=text, timeout=remaining, offline=True, extra=extra)
         except DependencyError as missing:
             msg = "The package index could not be reached, and what is needed is not in uv's cache."
-            raise NetworkError(
-                msg,
-                hint="Check the network, the proxy (HTTPS_PROXY) and the index (UV_DEFAULT_INDEX), then run it again.",
-                detail=_words(done.errors),
-            ) from missing
+            raise NetworkError(msg, hint=_REACH, detail=_words(done.errors)) from missing
     raise _failure(_words(done.errors))
 
 
 def _failure(words: str) -> DependencyError:
+    return _failure_of_disk(words) or _failure_of_requirements(words)
+
+
+def _failure_of_disk(words: str) -> DependencyError | None:
+    full = _FULL.search(words)
+    if full:
+        # Which package it was that had no room is no news, and nothing is wrong with that one.
+        hint = "Make room on the disk, then run this again. uv cache prune removes what uv no longer needs."
+        return InstallationError("The packages could not be installed: the disk is full.", hint=hint, detail=full[0])
+    cache = _NO_CACHE.search(words)
+    if cache:
+        msg = f"uv's cache folder {cache['folder']} cannot be made: {cache['why'] or 'see below'}."
+        return InstallationError(msg, hint="Set UV_CACHE_DIR to a folder that you can write to.", detail=words)
+    return None
+
+
+def _failure_of_requirements(words: str) -> DependencyError:
     missing = re.search(r"Because (?:only )?([\w.\[\]-]+) was not found in the (?:package registry|cache)", words)
     if missing:
         return ResolutionError(
@@ -132,7 +173,7 @@ def _failure(words: str) -> DependencyError:
 
 def _words(errors: str) -> str:
     """Give what uv said, without its ornaments and without any login."""
-    lines = [line for line in errors.splitlines() if not line.startswith("warning:")]
+    lines = [line for line in errors.splitlines() if not line.startswith(("warning:", "Using Python "))]
     text = "\n".join(lines)
     text = re.sub(r"^error: |^\s*cause: |^\s*[×╰─▶]+\s*", "", text, flags=re.MULTILINE)
     text = re.sub(r"\n {4,}", "\n", text).strip()

@@ -1,50 +1,30 @@
 """Ask git: fetch a repository, and look into the one that a project is in.
 
-Git never asks for a password here, since nobody could answer. Only protocols that move files are allowed; of the
-others, some run commands.
+How git is called, and which protocols it may use, is in `git_command.py`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from astro_magic.errors import CommandFailedError, InvalidPathError, NetworkError
 from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.project import Project
-from astro_magic.system import files, processes
+from astro_magic.sources.git_command import NO_LOGIN, NO_REFERENCE, NO_REPOSITORY, PROTOCOLS, run_git, words
+from astro_magic.system import files
 from astro_magic.system.secrets import mask_credentials
 
 __all__ = ["changed_files", "clone", "compare", "is_url", "show"]
 
-_PROTOCOLS = ("file", "git", "http", "https", "ssh")
 _URL = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]*)://.+", re.DOTALL)
 _SSH = re.compile(r"[\w.-]+@[\w.-]+:.+", re.DOTALL)
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
-# Where a process of git started us, as a hook does, its own repository stands in these.
-_OTHER_REPOSITORY = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_COMMON_DIR",
-    "GIT_PREFIX",
-)
 #: A hook that the user's git puts into each repository has no business in one that is read once.
 _NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 _CLONE_SECONDS = 300.0
-_LOOK_SECONDS = 60.0
-
-_NO_REPOSITORY = re.compile(r"not found|does not exist|not a git repository|does not appear to be", re.IGNORECASE)
-_NO_REFERENCE = re.compile(r"couldn't find remote ref|not our ref|unadvertised object", re.IGNORECASE)
-_NO_LOGIN = re.compile(
-    r"could not read (Username|Password)|Authentication failed|Permission denied|terminal prompts disabled|"
-    r"Host key verification failed|access denied",
-    re.IGNORECASE,
-)
 
 
 def is_url(text: str) -> bool:
@@ -77,9 +57,9 @@ def clone(url: str, folder: Path, *, reference: str | None = None) -> None:
     _check_url(url, shown)
     if reference is not None and (not reference or reference.startswith(("-", "+")) or ":" in reference):
         raise InvalidPathError(f"{reference!r} is no branch, tag or commit.", hint="Give one after '#'.")
-    _git(["init", "--quiet"], cwd=folder)
+    run_git(["init", "--quiet"], cwd=folder, instead=", or give a folder instead of a URL")
     fetch = [*_NO_HOOKS, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules"]
-    fetched = _git([*fetch, "--", url, reference or "HEAD"], cwd=folder, timeout=_CLONE_SECONDS)
+    fetched = run_git([*fetch, "--", url, reference or "HEAD"], cwd=folder, timeout=_CLONE_SECONDS)
     if fetched.code != 0:
         raise _failure(fetched.errors, shown, reference)
     checkout = [
@@ -91,9 +71,9 @@ def clone(url: str, folder: Path, *, reference: str | None = None) -> None:
         "--quiet",
         "FETCH_HEAD",
     ]
-    done = _git(checkout, cwd=folder, timeout=_CLONE_SECONDS)
+    done = run_git(checkout, cwd=folder, timeout=_CLONE_SECONDS)
     if done.code != 0:
-        raise NetworkError(f"The files of {shown} could not be put in place.", detail=_words(done.errors))
+        raise NetworkError(f"The files of {shown} could not be put in place.", detail=words(done.errors))
 
 
 def compare(project: Project, revision: str, *, paths: Sequence[str] = ()) -> Change:
@@ -158,16 +138,16 @@ def show(root: Path, revision: str, name: str) -> bytes | None:
         When git is not installed, or does not end.
     """
     _check_revision(root, revision)
-    place = _git(["rev-parse", "--absolute-git-dir", "--show-prefix"], cwd=root).output.split("\n")
+    place = run_git(["rev-parse", "--absolute-git-dir", "--show-prefix"], cwd=root).output.split("\n")
     blob = f"{revision}:{place[1]}{name}"
-    kind = _git(["cat-file", "-t", blob], cwd=root)
+    kind = run_git(["cat-file", "-t", blob], cwd=root)
     if kind.code != 0 or kind.output.strip() != "blob":
         return None
     # Written to a file by git itself, so that no byte of it passes for text.
     with tempfile.TemporaryDirectory() as folder:
-        written = _git(["unpack-file", blob], cwd=Path(folder), extra={"GIT_DIR": place[0], "GIT_WORK_TREE": folder})
+        written = run_git(["unpack-file", blob], cwd=Path(folder), extra={"GIT_DIR": place[0], "GIT_WORK_TREE": folder})
         if written.code != 0:
-            raise CommandFailedError(f"git could not read {name} of {revision}.", detail=_words(written.errors))
+            raise CommandFailedError(f"git could not read {name} of {revision}.", detail=words(written.errors))
         return files.read_bytes(Path(folder) / written.output.strip())
 
 
@@ -199,16 +179,16 @@ def changed_files(root: Path, revision: str) -> tuple[str, ...]:
         ["diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", revision, "--"],
         ["ls-files", "--others", "--exclude-standard", "-z"],
     ):
-        done = _git(command, cwd=root)
+        done = run_git(command, cwd=root)
         if done.code != 0:
-            raise CommandFailedError(f"git could not compare with {revision}.", detail=_words(done.errors))
+            raise CommandFailedError(f"git could not compare with {revision}.", detail=words(done.errors))
         found.update(name for name in done.output.split("\0") if name)
     return tuple(sorted(found))
 
 
 def _check_url(url: str, shown: str) -> None:
     match = _URL.fullmatch(url)
-    if match is not None and match["protocol"].lower() in _PROTOCOLS:
+    if match is not None and match["protocol"].lower() in PROTOCOLS:
         return
     if _SSH.fullmatch(url) and not url.startswith("-") and not _HELPER.match(url):
         return
@@ -219,57 +199,29 @@ def _check_url(url: str, shown: str) -> None:
 
 
 def _check_revision(root: Path, revision: str) -> None:
-    inside = _git(["rev-parse", "--is-inside-work-tree"], cwd=root)
+    inside = run_git(["rev-parse", "--is-inside-work-tree"], cwd=root)
     if inside.code != 0 or inside.output.strip() != "true":
         raise InvalidPathError(f"{root} is in no git repository.", hint="Make one with: git init")
     valid = revision and not revision.startswith("-") and ":" not in revision
-    if not valid or _git(["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], cwd=root).code != 0:
+    if not valid or run_git(["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], cwd=root).code != 0:
         raise InvalidPathError(
             f"The repository has no revision {revision!r}.", hint="Give a branch, a tag or a commit."
         )
 
 
-def _git(
-    arguments: Sequence[str], *, cwd: Path, timeout: float = _LOOK_SECONDS, extra: Mapping[str, str] | None = None
-) -> processes.Completed:
-    environment = {name: value for name, value in os.environ.items() if name not in _OTHER_REPOSITORY}
-    environment |= {
-        "GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS),
-        # Empty rather than missing: then no window asks either.
-        "GIT_ASKPASS": "",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-        "LC_ALL": "C.UTF-8",
-        "LANGUAGE": "",
-        "SSH_ASKPASS_REQUIRE": "never",
-    }
-    try:
-        return processes.run(["git", *arguments], env=environment | dict(extra or {}), cwd=cwd, timeout=timeout)
-    except CommandFailedError as problem:
-        if isinstance(problem.__cause__, FileNotFoundError):
-            message = "git is not installed, or not on the PATH."
-            raise CommandFailedError(message, hint="Install git, or give a folder instead of a URL.") from problem
-        raise
-
-
 def _failure(errors: str, shown: str, reference: str | None) -> InvalidPathError | NetworkError:
-    words = _words(errors)
-    if reference is not None and _NO_REFERENCE.search(errors):
+    said = words(errors)
+    if reference is not None and NO_REFERENCE.search(errors):
         return InvalidPathError(
             f"{shown} has no branch, tag or commit {reference!r}.",
             hint="After '#' stands the name of a branch or tag, or a whole commit id.",
-            detail=words,
+            detail=said,
         )
-    if _NO_REFERENCE.search(errors):
-        return InvalidPathError(f"{shown} is an empty repository.", detail=words)
-    if _NO_LOGIN.search(errors):
+    if NO_REFERENCE.search(errors):
+        return InvalidPathError(f"{shown} is an empty repository.", detail=said)
+    if NO_LOGIN.search(errors):
         hint = "Check the address; for a private one, let git know the login (a credential helper, or an SSH key)."
-        return NetworkError(f"{shown} does not exist, or asks for a login.", hint=hint, detail=words)
-    if _NO_REPOSITORY.search(errors):
-        return NetworkError(f"There is no git repository at {shown}.", hint="Check the address.", detail=words)
-    return NetworkError(f"{shown} could not be reached.", hint="Check the address and the network.", detail=words)
-
-
-def _words(errors: str) -> str:
-    """Give what git said, without any login."""
-    return mask_credentials("\n".join(errors.strip().splitlines()[-8:]))
+        return NetworkError(f"{shown} does not exist, or asks for a login.", hint=hint, detail=said)
+    if NO_REPOSITORY.search(errors):
+        return NetworkError(f"There is no git repository at {shown}.", hint="Check the address.", detail=said)
+    return NetworkError(f"{shown} could not be reached.", hint="Check the address and the network.", detail=said)

@@ -13,6 +13,7 @@ from typing import Any
 from astro_magic.errors import FileAccessError
 from astro_magic.project.runtime.table import kept_table, parse_table, read_table
 from astro_magic.project.runtime.tag import Tag
+from astro_magic.sources.fetching import fetch
 from astro_magic.system.files import write_atomic
 
 __all__ = ["DEFAULT_URL", "refresh"]
@@ -24,7 +25,6 @@ _FRESH_SECONDS = 24 * 3600
 _RETRY_SECONDS = 600
 _MOST_BYTES = 2_000_000
 _MOST_TAGS = 5000
-_MOST_REDIRECTS = 3
 _AIRFLOW = re.compile(r"[23]\.\d+\.\d+", re.ASCII)
 
 
@@ -54,7 +54,7 @@ def refresh(*, url: str = DEFAULT_URL, timeout: float = 2.0) -> bool:
         return True
     if _age(mark) < _RETRY_SECONDS:
         return False
-    text = _table(_fetch(url, timeout))
+    text = _table(fetch(url, timeout=timeout, most_bytes=_MOST_BYTES))
     try:
         if text is None:
             mark.touch()
@@ -71,29 +71,6 @@ def _age(path: Path) -> float:
         return abs(time.time() - path.stat().st_mtime)
     except OSError:
         return float("inf")
-
-
-def _fetch(url: str, timeout: float) -> bytes | None:
-    """Read an answer of limited size in limited time; None when there is none."""
-    import httpx
-
-    deadline = time.monotonic() + timeout
-    content = b""
-    try:
-        with (
-            httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=_MOST_REDIRECTS) as client,
-            client.stream("GET", url) as answer,
-        ):
-            # What was asked for over an encrypted connection is not taken from a plain one.
-            if answer.status_code != 200 or answer.url.scheme != httpx.URL(url).scheme:
-                return None
-            for part in answer.iter_bytes():
-                content += part
-                if len(content) > _MOST_BYTES or time.monotonic() > deadline:
-                    return None
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
-        return None
-    return content
 
 
 def _table(content: bytes | None) -> str | None:

@@ -7,10 +7,10 @@ Long work is an `Operation`: a generator that yields events and returns its resu
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar
 
-__all__ = ["Event", "Listener", "Operation", "OutputLine", "Step", "TaskUpdate", "run"]
+__all__ = ["Event", "Listener", "Operation", "OutputLine", "Step", "TaskUpdate", "change_texts", "run"]
 
 T = TypeVar("T")
 
@@ -90,6 +90,23 @@ class TaskUpdate:
 Event: TypeAlias = Step | OutputLine | TaskUpdate
 Listener: TypeAlias = Callable[[Event], object]
 Operation: TypeAlias = Generator[Event, None, T]
+
+
+def change_texts(event: Event, change: Callable[[str], str]) -> Event:
+    """Give an event with its free text changed: what a person or a program wrote, not keys, titles and states.
+
+    Parameters
+    ----------
+    event : Event
+        The event.
+    change : callable
+        Gives the new text.
+    """
+    if isinstance(event, OutputLine):
+        return replace(event, text=change(event.text))
+    if isinstance(event, TaskUpdate):
+        return replace(event, result=change(event.result))
+    return replace(event, detail=change(event.detail))
 
 
 def run(operation: Operation[T], listener: Listener | None = None) -> T:

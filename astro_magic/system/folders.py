@@ -23,7 +23,8 @@ def cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         msg = f"The cache folder {folder} cannot be made: {problem.strerror}."
-        raise FileAccessError(msg, hint="Set ASTRO_MAGIC_CACHE to a folder that you can write to.") from problem
+        hint = "Set ASTRO_MAGIC_CACHE, and for uv UV_CACHE_DIR, to folders that you can write to."
+        raise FileAccessError(msg, hint=hint) from problem
     return folder
 
 

@@ -7,6 +7,7 @@ it when the caller is interrupted.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import signal
@@ -16,6 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from astro_magic.errors import CommandFailedError
 from astro_magic.system.events import Operation, OutputLine
@@ -78,6 +80,10 @@ def run(
         raise CommandFailedError(msg) from late
     finally:
         _end(process)
+        for pipe in (process.stdout, process.stderr, process.stdin):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
     return Completed(process.returncode, output.decode(errors="replace"), errors.decode(errors="replace"))
 
 
@@ -93,17 +99,21 @@ def stream(
     """
     process = _start(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL)
     lines: queue.Queue[OutputLine | None] = queue.Queue(maxsize=1000)
+    closed = threading.Event()
 
-    def read(source: str, descriptor: int) -> None:
-        with open(descriptor, encoding="utf-8", errors="replace", newline=None, closefd=False) as pipe:
-            for line in pipe:
+    def read(source: str, pipe: IO[bytes]) -> None:
+        # Nobody else closes the pipe: the number of a closed one may be another file's by the time that it is read.
+        with io.TextIOWrapper(pipe, encoding="utf-8", errors="replace") as text:
+            for line in text:
+                if closed.is_set():
+                    break
                 lines.put(OutputLine(source, line.rstrip("\n")))
         lines.put(None)
 
     pipes = {"stdout": process.stdout, "stderr": process.stderr}
-    sources = {source: pipe.fileno() for source, pipe in pipes.items() if pipe is not None}
-    for source, descriptor in sources.items():
-        threading.Thread(target=read, args=(source, descriptor), daemon=True).start()
+    sources = {source: pipe for source, pipe in pipes.items() if pipe is not None}
+    for source, pipe in sources.items():
+        threading.Thread(target=read, args=(source, pipe), daemon=True).start()
     try:
         ended = 0
         while ended < len(sources):
@@ -114,7 +124,12 @@ def stream(
                 yield line
         return process.wait()
     finally:
+        closed.set()
         _end(process)
+        # Who waits for room is let go.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                lines.get_nowait()
 
 
 def spawn(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], cwd: Path, log: Path) -> int:
@@ -167,10 +182,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.wait()
-    for pipe in (process.stdout, process.stderr, process.stdin):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

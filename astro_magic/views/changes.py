@@ -11,7 +11,7 @@ from astro_magic.views.view import View
 from astro_magic.views.words import count, duration, when
 
 if TYPE_CHECKING:
-    from astro_magic.engines.engine import EngineStatus
+    from astro_magic.engines.answers import EngineStatus
     from astro_magic.project.changes import Change, FileChange
     from astro_magic.project.fingerprint import Pending, Reason
     from astro_magic.resolve.resolver import Resolution
@@ -29,9 +29,19 @@ __all__ = [
 ]
 
 #: Read when the environment is started; what else there is in a project is read when it is used.
-_MADE_OF = frozenset({"requirements.txt", "packages.txt", "Dockerfile", ".env"})
+_MADE_OF = frozenset(
+    {
+        "requirements.txt",
+        "private-requirements.txt",
+        "packages.txt",
+        "Dockerfile",
+        ".env",
+        "docker-compose.override.yml",
+        "airflow_settings.yaml",
+    }
+)
 #: What the running Airflow does not notice, and a restart does not bring to it either.
-_NOT_BROUGHT = frozenset({"airflow_settings.yaml", ".astro/config.yaml"})
+_NOT_BROUGHT = frozenset({".astro/config.yaml"})
 
 
 def change_counts(file: FileChange) -> str:
@@ -73,6 +83,8 @@ class ChangeView(View):
         What the requirements resolve to, where that was asked.
     notes : sequence of str
         What else is to know.
+    added_in : float or None
+        Seconds it took to put the change into the running environment, where that has been done.
     """
 
     def __init__(
@@ -89,6 +101,7 @@ class ChangeView(View):
         self.running = running
         self.resolution = resolution
         self.notes = notes
+        self.added_in: float | None = None
 
     def headline(self) -> Line:
         """Name the first file and how much of it changed."""
@@ -109,7 +122,8 @@ class ChangeView(View):
         blocks: list[Block] = []
         for file in self.change.files:
             blocks.append(self._file_line(file))
-            diff = file.diff(context=0)
+            # Of a certificate a person reads its name, which a note tells.
+            diff = "" if file.name.endswith(".crt") else file.diff(context=0)
             if diff:
                 blocks.append(Diff(diff))
         return blocks
@@ -120,10 +134,12 @@ class ChangeView(View):
             return pending_lines(pending, running=self.running, told=told)
         if not self.change.applied:
             return []
+        if self.added_in is not None:
+            return [line(f"Added to the running environment in {duration(self.added_in)}; no restart needed.")]
         names = [file.name for file in self.change.files if file.kind != "unchanged"]
         if self.running:
             return [] if _NOT_BROUGHT.intersection(names) else [line("No restart needed.")]
-        if any(name in _MADE_OF or name.startswith(".env/") for name in names):
+        if any(name in _MADE_OF or name.startswith((".env/", "certificates/")) for name in names):
             return [line("Applies with ", Span("%astro_start", "code"), ".")]
         return []
 

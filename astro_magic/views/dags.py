@@ -92,7 +92,9 @@ class ParseView(View):
 
 
 def _dag(dag: DagSummary) -> list[Block]:
-    schedule = [part for part in (dag.schedule, f"next {when(dag.next_run)}" if dag.next_run else "") if part]
+    # So the timetable of a DAG that only runs when it is triggered calls itself.
+    schedule = ["no schedule" if dag.schedule in {"", "None"} else dag.schedule]
+    schedule += [f"next {when(dag.next_run)}"] if dag.next_run else []
     head = line(
         Span(dag.dag_id, "strong"),
         f"   {' · '.join([*schedule, count(len(dag.tasks), 'task')])}",

@@ -148,7 +148,7 @@ def _by_file(findings: Sequence[Finding]) -> list[tuple[str, list[Finding]]]:
 def _file_blocks(file: str, findings: Sequence[Finding]) -> list[Block]:
     blocks: list[Block] = [line(Span(file or "project", "strong"))]
     for finding in findings:
-        place = f"  line {finding.line}" if finding.line is not None else ""
+        place = f"  {_line(finding)}" if finding.line is not None else ""
         blocks.append(line(_WORDS[finding.severity], f"{place}  {finding.message}", indent=1))
         if finding.hint:
             blocks.append(line(Span(finding.hint, "muted"), indent=2))
@@ -158,7 +158,11 @@ def _file_blocks(file: str, findings: Sequence[Finding]) -> list[Block]:
 def _place(finding: Finding) -> str:
     if not finding.file or (finding.line is None and finding.message.startswith(f"{finding.file} ")):
         return ""
-    return f"{finding.file} line {finding.line}: " if finding.line is not None else f"{finding.file}: "
+    return f"{finding.file} {_line(finding)}: " if finding.line is not None else f"{finding.file}: "
+
+
+def _line(finding: Finding) -> str:
+    return f"line {finding.line}" + (f", column {finding.column}" if finding.column is not None else "")
 
 
 def _number(findings: Sequence[Finding], severity: str) -> int:

@@ -1,9 +1,8 @@
-"""Views of a running environment: status, start, restart, stop, logs, commands."""
+"""Views of the environment as a whole: build, start, status, restart, stop."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from astro_magic.views.report import Block, Cell, Line, Preformatted, Report, Span, Table, line
@@ -11,14 +10,15 @@ from astro_magic.views.view import View
 from astro_magic.views.words import clock, count, duration, percent, size, span_of_time, state, step_words
 
 if TYPE_CHECKING:
-    from astro_magic.engines.engine import Component, EngineStatus, StopResult
-    from astro_magic.environment import RestartResult, StartResult
+    from astro_magic.engines.answers import Component, EngineStatus, Preparation, StopResult
+    from astro_magic.objects.importing import ObjectsImport
     from astro_magic.project.fingerprint import Pending
-    from astro_magic.system.events import OutputLine, Step
+    from astro_magic.results import OpenedUi, RestartResult, StartResult
+    from astro_magic.system.events import Step
 
 __all__ = [
-    "CommandView",
-    "LogView",
+    "BuildView",
+    "OpenView",
     "RestartView",
     "StartView",
     "StatusView",
@@ -28,7 +28,9 @@ __all__ = [
 ]
 
 
-def pending_lines(pending: Pending, *, running: bool, told: Collection[str] = ()) -> list[Block]:
+def pending_lines(
+    pending: Pending, *, running: bool, told: Collection[str] = (), applied_by: Span | None = None
+) -> list[Block]:
     """Say what is pending and what applies it.
 
     Parameters
@@ -39,17 +41,19 @@ def pending_lines(pending: Pending, *, running: bool, told: Collection[str] = ()
         Whether Airflow runs.
     told : collection of str, optional
         Files whose changes are shown beside this already.
+    applied_by : Span, optional
+        What applies it; the magic by default.
     """
     if not pending.reasons:
         return [] if not running else [line("Up to date. Nothing to restart.")]
-    command = "%astro_restart" if running else "%astro_start"
+    command = applied_by or Span("%astro_restart" if running else "%astro_start", "code")
     names = ", ".join(dict.fromkeys(reason.file for reason in pending.reasons))
     blocks: list[Block] = [
         line(
             "Pending: ",
             Span(_action(pending), "strong"),
             f" ({names}). Applies with ",
-            Span(command, "code"),
+            command,
             ".",
         ),
     ]
@@ -108,27 +112,60 @@ class StatusView(View):
 
     def report(self) -> Report:
         """Build the table of components and what is pending."""
-        status = self.status
-        table = Table(
-            ("component", "state", "health", "since", "restarts", "CPU", "memory"),
-            tuple(self._row(component) for component in status.components),
-            "llllrrr",
-        )
-        failures = [
-            line(Span(component.name, "strong"), f": {component.detail}", indent=1)
-            for component in status.components
-            if component.detail
-        ]
-        running = status.running
+        running = self.status.running
         return Report.of(
             self.headline(),
-            table if status.components else None,
-            failures,
+            self.components(),
             pending_lines(self.pending, running=running) if self.pending is not None else None,
             None if running else line("Start Airflow with ", Span("%astro_start", "code"), "."),
         )
 
-    def _row(self, component: Component) -> tuple[Cell, ...]:
+    def components(self) -> list[Block]:
+        """Build the table of components, and what there is to say about them."""
+        status = self.status
+        # Processes have neither images nor ports of their own.
+        placed = any(component.image or component.ports for component in status.components)
+        table = Table(
+            ("component", "state", "health", "since", "restarts", "CPU", "memory", *(("ports",) if placed else ())),
+            tuple(self._row(component, placed=placed) for component in status.components),
+            "llllrrrl" if placed else "llllrrr",
+        )
+        failures: list[Block] = []
+        for component in status.components:
+            first, *more = component.detail.splitlines() or [""]
+            if first:
+                failures.append(line(Span(component.name, "strong"), f": {first}", indent=1))
+            if more:
+                failures.append(Preformatted(tuple(more)))
+        images = self._images()
+        return [
+            *([table] if status.components else []),
+            *failures,
+            *([images] if images else []),
+            *(line(Span(note, "muted")) for note in status.notes),
+            *self._warm(),
+        ]
+
+    def _warm(self) -> list[Block]:
+        """Say what is kept for the next start, what it costs, and how that is switched off."""
+        if not self.status.warm_memory:
+            return []
+        kept = f"A warm process is kept for the next start: {size(self.status.warm_memory)}; "
+        return [line(Span(kept, "muted"), Span("ASTRO_MAGIC_WARM=off", "code"), Span(" switches it off.", "muted"))]
+
+    def gist(self) -> tuple[str, ...]:
+        """Give what makes this status another one than the one before: neither ages nor measurements."""
+        parts = [f"{each.name} {each.state} {each.healthy} {each.restarts}" for each in self.status.components]
+        return (self.status.state, *parts, *self.status.notes)
+
+    def _images(self) -> Line | None:
+        """Name the image that the components run; one for all of them, as is usual, stands there once."""
+        images = {component.image: component.name for component in self.status.components if component.image}
+        shown = [Span(image, "code") for image in images]
+        between: list[Cell] = [piece for span in shown for piece in (", ", span)]
+        return line(Span("Image: " if len(shown) == 1 else "Images: ", "muted"), *between[1:]) if shown else None
+
+    def _row(self, component: Component, *, placed: bool) -> tuple[Cell, ...]:
         health: Cell = "" if component.healthy is None else state("healthy" if component.healthy else "unhealthy")
         since = span_of_time(component.since, self.status.as_of)
         return (
@@ -139,6 +176,55 @@ class StatusView(View):
             str(component.restarts),
             percent(component.cpu_percent),
             size(component.memory),
+            *((", ".join(component.ports),) if placed else ()),
+        )
+
+
+def _object_lines(objects: ObjectsImport | None) -> list[Block]:
+    """Say what became of connections, pools and variables; those that failed stand there with their reasons."""
+    if objects is None:
+        return []
+    told = [line(Span(text, "muted"), indent=1) for text in (*objects.failures, *objects.notes)]
+    if objects.complete:
+        return [line("Passed over in airflow_settings.yaml:"), *told] if told else []
+    return [line("Not all of airflow_settings.yaml was imported: ", Span(objects.described, "bad")), *told]
+
+
+class BuildView(View):
+    """What a build made.
+
+    Attributes
+    ----------
+    preparation : Preparation
+        What is in the environment now.
+    steps : tuple of Step
+        What was done on the way, where it is not on the screen already.
+    """
+
+    def __init__(
+        self, project_name: str, preparation: Preparation, steps: Sequence[Step] = (), *, seconds: float
+    ) -> None:
+        self.project_name = project_name
+        self.preparation = preparation
+        self.steps = tuple(steps)
+        self.seconds = seconds
+
+    def headline(self) -> Line:
+        """Say what was built."""
+        made = self.preparation
+        built = f"built in {duration(self.seconds)}" if made.created else "built already, nothing changed"
+        versions = f"Airflow {made.airflow_version} · Python {made.python_version}"
+        return line(Span(self.project_name, "strong"), f" · {built} · {versions}")
+
+    def report(self) -> Report:
+        """Build the steps, and what is in it."""
+        made = self.preparation
+        packages = f"{count(made.packages, 'package')}, {made.requested} of them from requirements.txt"
+        return Report.of(
+            self.headline(),
+            step_table(self.steps),
+            line(Span(f"{packages}.", "muted")),
+            [line(note) for note in made.notes],
         )
 
 
@@ -176,6 +262,7 @@ class StartView(View):
             self.headline(),
             step_table(self.steps),
             [line(note) for note in self.start.notes],
+            _object_lines(self.start.objects),
             line(Span(f"Log in as {login}.", "muted")) if login else None,
         )
 
@@ -203,8 +290,11 @@ class RestartView(View):
         if not self.restart.restarted:
             return line(name, " · up to date, nothing was restarted")
         if not self.restart.pending.reasons:
-            return line(name, f" · started in {took}")
-        return line(name, f" · {_action(self.restart.pending)} applied in {took}")
+            return line(name, f" · {'started' if self.restart.started else 'restarted'} in {took}")
+        return line(name, f" · {', '.join(self._files())} applied in {took}")
+
+    def _files(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(reason.file for reason in self.restart.pending.reasons))
 
     def report(self) -> Report:
         """Build the reasons, the steps and the address."""
@@ -216,8 +306,34 @@ class RestartView(View):
                 for reason in self.restart.pending.reasons
             ],
             step_table(self.steps),
+            [line(Span(note, "muted")) for note in self.restart.status.notes],
             line("Airflow is at ", Span(url, "link", url)) if url else None,
         )
+
+
+class OpenView(View):
+    """The Airflow UI in a browser.
+
+    Attributes
+    ----------
+    ui : OpenedUi
+        Where it is, and whether a browser opens it.
+    """
+
+    def __init__(self, project_name: str, ui: OpenedUi) -> None:
+        self.project_name = project_name
+        self.ui = ui
+
+    def headline(self) -> Line:
+        """Say where the UI is."""
+        said = " · opened in the browser · " if self.ui.opened else " · there is no browser here · "
+        return line(Span(self.project_name, "strong"), said, Span(self.ui.url, "link", self.ui.url))
+
+    def report(self) -> Report:
+        """Build the address, and how to log in where a person has to."""
+        asked = "If Airflow asks:" if self.ui.opened else "Log in as"
+        login = self.ui.login
+        return Report.of(self.headline(), line(Span(f"{asked} {login}.", "muted")) if login else None)
 
 
 class StopView(View):
@@ -251,90 +367,3 @@ class StopView(View):
         else:
             kept = line("Data and environment are kept; ", Span("%astro_kill", "code"), " removes them.")
         return Report.of(self.headline(), kept)
-
-
-class LogView(View):
-    """Lines of the components' logs.
-
-    Attributes
-    ----------
-    lines : tuple of OutputLine
-        The lines, oldest first.
-    as_of : datetime
-        When they were read.
-    """
-
-    def __init__(self, lines: Sequence[OutputLine], *, as_of: datetime, selection: str = "") -> None:
-        self.lines = tuple(lines)
-        self.as_of = as_of
-        self._selection = selection
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def __iter__(self) -> Iterator[OutputLine]:
-        return iter(self.lines)
-
-    def headline(self) -> Line:
-        """Say how many lines there are."""
-        lines = count(len(self.lines), "line") if self.lines else "No lines"
-        selection = f" · {self._selection}" if self._selection else ""
-        return line(f"{lines}{selection}", Span(f"   as of {clock(self.as_of)}", "muted"))
-
-    def report(self) -> Report:
-        """Build the lines, with their components when there is more than one."""
-        return Report.of(self.headline(), Preformatted(_prefixed(self.lines)) if self.lines else None)
-
-
-def _prefixed(lines: Sequence[OutputLine]) -> tuple[str, ...]:
-    sources = {output.source for output in lines}
-    if len(sources) == 1:
-        return tuple(output.text for output in lines)
-    widest = max(map(len, sources))
-    return tuple(f"{output.source:<{widest}} │ {output.text}" for output in lines)
-
-
-class CommandView(View):
-    """What a command in the environment said, and how it ended.
-
-    Attributes
-    ----------
-    command : str
-        What was run.
-    exit_code : int
-        How it ended.
-    lines : tuple of OutputLine
-        What it wrote.
-    """
-
-    def __init__(
-        self,
-        command: str,
-        exit_code: int,
-        lines: Sequence[OutputLine],
-        *,
-        seconds: float,
-        streamed: bool = False,
-    ) -> None:
-        self.command = command
-        self.exit_code = exit_code
-        self.lines = tuple(lines)
-        self.seconds = seconds
-        self._streamed = streamed
-
-    @property
-    def output(self) -> str:
-        """What the command wrote, as one text."""
-        return "".join(f"{output.text}\n" for output in self.lines)
-
-    def headline(self) -> Line:
-        """Say how the command ended."""
-        return line(Span(f"exit code {self.exit_code} in {duration(self.seconds)}", "muted"))
-
-    def report(self) -> Report:
-        """Build the output and the exit code; the output is left out where it was streamed to a terminal."""
-        shown = self.lines and not self._streamed
-        return Report.of(
-            Preformatted(tuple(output.text for output in self.lines)) if shown else None,
-            self.headline(),
-        )

@@ -46,7 +46,7 @@ def limited(report: Report, setting: Callable[[Block], str], limit: int = LIMIT)
             blocks.append(block)
             left -= taken
             continue
-        part = _fitting(block, partial(_shorter_than, setting, left))
+        part = _fitting(block, partial(_shorter_than, setting, left), share=left / taken)
         if part is None:
             dropped += 1
             continue
@@ -65,23 +65,23 @@ def _shorter_than(setting: Callable[[Block], str], limit: int, block: Block) -> 
     return _length(setting, block) <= limit
 
 
-def _fitting(block: Block, fits: Callable[[Block], bool]) -> list[Block] | None:
-    """Give the longest part of a block that fits, and the note about the rest; None when no part does."""
+def _fitting(block: Block, fits: Callable[[Block], bool], *, share: float) -> list[Block] | None:
+    """Give the longest part of a block that fits, about a share of it, and the note about the rest; None for none."""
     noun = "more line"
     match block:
         case Table():
-            part, rest = _most(block.rows, lambda rows: replace(block, rows=tuple(rows)), fits)
+            part, rest = _most(block.rows, lambda rows: replace(block, rows=tuple(rows)), fits, share)
             noun = "more row"
         case Listing():
-            part, rest = _most(block.items, lambda items: Listing(tuple(items)), fits)
+            part, rest = _most(block.items, lambda items: Listing(tuple(items)), fits, share)
             noun = "more name"
         case Diff():
-            part, rest = _most(block.text.split("\n"), lambda lines: Diff("\n".join(lines)), fits)
+            part, rest = _most(block.text.split("\n"), lambda lines: Diff("\n".join(lines)), fits, share)
         case Preformatted(keep="end"):
-            part, rest = _most(block.lines[::-1], lambda lines: replace(block, lines=tuple(lines[::-1])), fits)
+            part, rest = _most(block.lines[::-1], lambda lines: replace(block, lines=tuple(lines[::-1])), fits, share)
             noun = "earlier line"
         case Preformatted():
-            part, rest = _most(block.lines, lambda lines: replace(block, lines=tuple(lines)), fits)
+            part, rest = _most(block.lines, lambda lines: replace(block, lines=tuple(lines)), fits, share)
         case _:
             return None
     return None if part is None else [part, _note(f"{count(rest, noun)} left out")]
@@ -91,11 +91,15 @@ def _most(
     items: Sequence[Item],
     make: Callable[[Sequence[Item]], Block],
     fits: Callable[[Block], bool],
+    share: float,
 ) -> tuple[Block | None, int]:
-    """Find by bisection how many items fit."""
+    """Find by bisection how many items fit, beginning close to where it should end."""
     low, high = 0, len(items)
+    guesses = [int(len(items) * share * factor) for factor in (0.95, 1.05)]
     while low < high:
-        middle = (low + high + 1) // 2
+        middle = guesses.pop(0) if guesses else (low + high + 1) // 2
+        if not low < middle <= high:
+            continue
         if fits(make(items[:middle])):
             low = middle
         else:

@@ -22,7 +22,7 @@ from astro_magic.views.text import flat
 from astro_magic.views.view import View
 from astro_magic.views.words import duration, state, step_words
 
-__all__ = ["Display", "Handle", "Progress"]
+__all__ = ["Display", "Empty", "Handle", "Progress"]
 
 _DELAY = 0.5
 _INTERVAL = 0.25
@@ -44,7 +44,7 @@ class Display(Protocol):
         """Show an object, and give the handle with which it is changed."""
 
 
-class _Empty:
+class Empty:
     """What is left of a display that is no longer needed."""
 
     def __repr__(self) -> str:
@@ -152,7 +152,7 @@ class Progress:
         if error is not None:
             self._fail("interrupted" if isinstance(error, KeyboardInterrupt) else "")
         if self._handle is not None:
-            self._handle.update(_Empty() if error is None else ProgressView(self.report()))
+            self._handle.update(Empty() if error is None else ProgressView(self.report()))
 
     def __call__(self, event: Event) -> None:
         """Take an event."""

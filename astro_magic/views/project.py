@@ -13,7 +13,7 @@ from astro_magic.views.view import View
 from astro_magic.views.words import count, span_of_time, state
 
 if TYPE_CHECKING:
-    from astro_magic.engines.engine import EngineStatus, Problem
+    from astro_magic.engines.answers import EngineStatus, Problem
     from astro_magic.project.checks.finding import Finding
     from astro_magic.project.fingerprint import Pending
     from astro_magic.project.project import Creation, Project

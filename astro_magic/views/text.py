@@ -68,6 +68,8 @@ def flat(cell: Cell) -> str:
 
 def width(text: str) -> int:
     """Give how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text

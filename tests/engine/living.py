@@ -1,4 +1,4 @@
-"""What still runs for a project."""
+"""What still runs for a project, and waiting for what is to come."""
 
 from __future__ import annotations
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 
 import httpx
 import psutil
 import pytest
 
 from astro_magic.airflow.client import AirflowClient
-from astro_magic.engines.engine import LogQuery
-from astro_magic.engines.local.inside.components import COMPONENTS
+from astro_magic.airflow.task_logs import TaskChoice
+from astro_magic.engines.local.inside.components import components_of
+from astro_magic.engines.options import LogQuery
+from astro_magic.engines.routes import read_routes
 from astro_magic.environment import Environment
-from astro_magic.errors import NotRunningError
+from astro_magic.errors import AirflowError, NotRunningError
 from astro_magic.project.fingerprint import Action
 from astro_magic.project.project import Project
 from astro_magic.system.events import Event, OutputLine, Step, TaskUpdate
 from tests.engine.conftest import REQUIREMENT
 from tests.engine.living import processes_of
 
+COMPONENTS = components_of("3.3.2")
 pytestmark = pytest.mark.airflow
 
 
@@ -64,6 +69,8 @@ def test_a_run_from_start_to_stop(environment: Environment, project: Project) ->
     assert {task.task_id: task.state for task in run.tasks} == dict.fromkeys(["extract", "clean", "load"], "success")
     assert any(isinstance(update, TaskUpdate) and update.state == "success" for update in updates)
 
+    check_task_logs(environment, run.run_id)
+
     # Logs, packages and commands.
     lines = list(environment.logs(LogQuery(components=("scheduler",), tail=5)))
     assert 0 < len(lines) <= 5
@@ -79,19 +86,27 @@ def test_a_run_from_start_to_stop(environment: Environment, project: Project) ->
     assert again.already_running
     assert again.status.started_at == started.status.started_at
 
-    # The Astro CLI finds the leader of the process group.
-    pid = int((project.standalone_dir / "airflow.pid").read_text())
-    assert psutil.Process(pid).is_running()
-
     stopped = environment.stop()
     assert stopped.stopped >= len(COMPONENTS)
     assert processes_of(project) == []
+    assert [route for route in read_routes() if route.project_dir == str(project.root)] == []
     assert environment.status().state == "stopped"
     assert (project.standalone_dir / "airflow.db").exists()
     assert not (project.standalone_dir / "airflow.pid").exists()
     assert environment.stop().stopped == 0
     with pytest.raises(NotRunningError):
         environment.trigger("orders")
+
+
+def check_task_logs(environment: Environment, run_id: str) -> None:
+    """What the tasks of the run have logged: of all of them, and of one."""
+    logged = list(environment.task_logs(TaskChoice("orders"), LogQuery(tail=None)))
+    assert {line.source for line in logged} == {"extract", "clean", "load"}
+    query = LogQuery(grep="extracting", follow=True)
+    (line,) = environment.task_logs(TaskChoice("orders.extract", run_id), query)
+    assert line.text.endswith("extracting 12,345")
+    with pytest.raises(AirflowError, match="no task nothing"):
+        list(environment.task_logs(TaskChoice("orders.nothing"), LogQuery()))
 
 
 def test_a_requirement_added_while_it_runs(environment: Environment, project: Project) -> None:
@@ -126,7 +141,11 @@ def test_a_changed_variable_recreates(environment: Environment, project: Project
     assert "GREETING" in pending.reasons[0].detail
     assert "good-morning-secret" not in repr(pending)
 
-    environment.restart()
+    # What somebody installs by hand meanwhile is told at a restart as at a start.
+    by_hand = ["pip", "install", "--quiet", "--python", str(environment.engine.installation().python), "tinydb==4.8.0"]
+    subprocess.run([sys.executable, "-m", "uv", *by_hand], check=True)
+    told = environment.restart().status.notes
+    assert any(note.startswith("tinydb 4.8.0 was installed by hand") for note in told), told
     run = environment.test_dag("orders")
     assert run["load"].value == "good-morning-secret 406"
     assert environment.pending().reasons == ()

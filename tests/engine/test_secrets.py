@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from astro_magic.engines.engine import LogQuery
+from astro_magic.engines.options import LogQuery
 from astro_magic.environment import Environment
 from astro_magic.errors import AstroMagicError
 from astro_magic.project.project import Project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from astro_magic.project.project import Project
 from tests.surfaces.isolation import KERNEL
 
-__all__ = ["code_cell", "errors_in", "output_data", "output_text", "read_notebook", "write_notebook"]
+__all__ = [
+    "assert_no_secret",
+    "code_cell",
+    "errors_in",
+    "output_data",
+    "output_text",
+    "read_notebook",
+    "write_notebook",
+]
 
 
 def code_cell(source: str, *, tags: Sequence[str] = ()) -> NotebookNode:
@@ -62,3 +72,10 @@ def errors_in(notebook: NotebookNode) -> list[tuple[str, str]]:
         for output in cell.get("outputs", [])
         if output.output_type == "error"
     ]
+
+
+def assert_no_secret(project: Project, notebook: Path) -> None:
+    """Neither the password nor a key of the running Airflow stands in the notebook."""
+    text = notebook.read_text(encoding="utf-8")
+    for secret in json.loads((project.state_dir / "secrets.json").read_text()).values():
+        assert secret not in text

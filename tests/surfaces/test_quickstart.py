@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from playwright.sync_api import expect
 from astro_magic.environment import open_environment
 from astro_magic.project.project import Project
 from tests.engine.living import processes_of
-from tests.surfaces.notebooks import output_text, write_notebook
+from tests.surfaces.notebooks import assert_no_secret, output_text, write_notebook
 
 pytestmark = pytest.mark.airflow
 
@@ -51,13 +50,6 @@ def ended() -> Iterator[list[Path]]:
     for root in roots:
         open_environment(Project(root)).stop()
     assert left == {root: [] for root in roots}
-
-
-def assert_no_secret(project: Project, notebook: Path) -> None:
-    """Neither the password nor a key of the running Airflow stands in the notebook."""
-    text = notebook.read_text(encoding="utf-8")
-    for secret in json.loads((project.state_dir / "secrets.json").read_text()).values():
-        assert secret not in text
 
 
 def test_the_quickstart_in_jupyterlab(page, ended) -> None:

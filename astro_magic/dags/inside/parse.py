@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import time
@@ -11,16 +12,19 @@ __all__ = ["main"]
 
 
 def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
-    """Parse ``request["file"]``; gives DAGs, the import error, and what Airflow passes over."""
+    """Parse ``request["file"]``, a path below ``request["project"]``.
+
+    Gives DAGs, the import error, and what Airflow passes over; and the project's folder, for the error's paths.
+    """
     os.environ["AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH"] = "50"
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.utils.file import might_contain_dag
 
     # The DAG processor lets DAG files import what stands beside them; this is a process of its own, so it may as well.
-    sys.path.append(request["dags_folder"])
-    file = request["file"]
+    dags_folder = os.path.join(request["project"], "dags")
+    sys.path.append(dags_folder)
+    file = os.path.join(request["project"], request["file"])
     started = time.perf_counter()
-    bag = DagBag(file, safe_mode=False, bundle_path=request["dags_folder"])
+    bag = _bag(file, dags_folder)
     seconds = time.perf_counter() - started
     error = next(iter(bag.import_errors.values()), "")
     dags = []
@@ -32,6 +36,7 @@ def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
 
             error = error or traceback.format_exc()
     return {
+        "project": request["project"],
         "seconds": seconds,
         "error": error,
         "dags": dags,
@@ -40,12 +45,28 @@ def main(request: dict[str, Any], emit: object) -> dict[str, Any]:
     }
 
 
+def _bag(file: str, dags_folder: str) -> Any:
+    """Parse a file; where the class for it is, and what it takes, depends on Airflow's version."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag
+    if "bundle_path" in inspect.signature(DagBag).parameters:
+        return DagBag(file, safe_mode=False, bundle_path=dags_folder)
+    return DagBag(file, safe_mode=False, include_examples=False)
+
+
 def _describe(dag: Any) -> dict[str, Any]:
     """Describe a DAG by its serialized form, which is what the scheduler works with."""
-    from airflow.serialization.serialized_objects import DagSerialization
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization
+    except ImportError:
+        from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
     scheduled = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    following = scheduled.next_dagrun_info(last_automated_run_info=None)
+    # The parameter, None for a DAG that never ran, has another name in each line of Airflow.
+    (last, *_) = inspect.signature(scheduled.next_dagrun_info).parameters
+    following = scheduled.next_dagrun_info(**{last: None})
     when = getattr(following, "run_after", None)
     return {
         "dag_id": dag.dag_id,

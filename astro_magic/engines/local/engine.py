@@ -2,61 +2,69 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from astro_magic.engines.engine import (
-    ApiAccess,
-    Engine,
-    EngineStatus,
-    InstalledPackage,
-    LogQuery,
-    Preparation,
-    Problem,
-    Stage,
-    StartOptions,
-    StopResult,
-)
-from astro_magic.engines.local import database, logs, ports, settings, supervision
+from astro_magic.engines import ports, routes
+from astro_magic.engines.additions import tell_added
+from astro_magic.engines.answers import ApiAccess, EngineStatus, Preparation, Problem, StopResult
+from astro_magic.engines.engine import Engine
+from astro_magic.engines.generations import Generations
+from astro_magic.engines.installation import Installation, InstalledPackage
+from astro_magic.engines.local import logs, settings
+from astro_magic.engines.local.added import add_packages, background_build, read_added
+from astro_magic.engines.local.calls import call_in
+from astro_magic.engines.local.database.chosen import forget_choice
+from astro_magic.engines.local.database.metadata import MetadataDatabase
+from astro_magic.engines.local.environment import LocalEnvironment
 from astro_magic.engines.local.environments import (
-    LocalEnvironment,
     current_environment,
-    installed_packages,
+    environments_home,
+    fitting_environment,
+    installation_of,
     prepare_environment,
-    resolve_requirements,
+    resolve_here,
 )
+from astro_magic.engines.local.generations import LocalGenerations
 from astro_magic.engines.local.health import read_status
-from astro_magic.engines.local.inside import migrate
-from astro_magic.engines.local.inside.components import COMPONENTS
+from astro_magic.engines.local.inside.components import components_of, generation_of
+from astro_magic.engines.local.instance import Instance, has_room
+from astro_magic.engines.local.last_port import last_port, remember_port
+from astro_magic.engines.local.left_out import left_out
+from astro_magic.engines.local.neighbour import Neighbour, announce, find_neighbour, left_secrets
 from astro_magic.engines.local.startup import await_health
 from astro_magic.engines.local.supervision import Supervisor
+from astro_magic.engines.local.way_in import write_way_in
+from astro_magic.engines.options import BuildOptions, LogQuery, Stage, StartOptions
 from astro_magic.errors import (
-    CommandFailedError,
+    DatabaseError,
     EngineError,
     EngineUnavailableError,
     NotRunningError,
     StartFailedError,
 )
 from astro_magic.machine.ports import is_free
-from astro_magic.project.config import Config
-from astro_magic.project.fingerprint import Action
+from astro_magic.project.fingerprint import Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
 from astro_magic.system import processes
-from astro_magic.system.events import Event, Operation, OutputLine, Step
+from astro_magic.system.events import Event, Operation, OutputLine, Step, run
+from astro_magic.system.files import make_folder
 from astro_magic.system.locks import hold
 
 __all__ = ["LocalEngine"]
 
 _STOP_GRACE = 5.0
+_OF_CONTAINERS = ("packages.txt", "docker-compose.override.yml", "private-known-hosts")
 _LOCK_TIMEOUT = 20.0
+_MOST_LOST_PORTS = 2
 
 
 class LocalEngine(Engine):
@@ -69,8 +77,9 @@ class LocalEngine(Engine):
         super().__init__(project)
         self._state = project.state_dir
         self._standalone = project.standalone_dir
-        self._record = self._state / "run" / "supervisor.json"
+        self._instance = Instance(project)
         self._logs = self._state / "logs"
+        self._database = MetadataDatabase(project)
 
     # -- what runs -----------------------------------------------------------------------------------------------
 
@@ -92,112 +101,207 @@ class LocalEngine(Engine):
 
     def _look(self, *, measured: bool) -> EngineStatus:
         """Read what runs now; what it uses only when asked, since that costs more than all the rest."""
+        neighbour = self._neighbour()
+        if neighbour is not None:
+            return neighbour.status(self.name, measured=measured)
         environment = current_environment(self.project)
-        supervisor = supervision.find_supervisor(self._record)
+        supervisor = self._instance.find()
         secret = self._secret() if supervisor is not None else ""
         login = settings.login_words(self.project)
-        return read_status(
+        status = read_status(
             self.name,
             environment,
             supervisor,
             secret=secret,
-            standalone=self._standalone,
+            database=self._database.file,
             login=login,
             measured=measured,
+        )
+        if supervisor is None:
+            return status
+        if not status.running:
+            return replace(status, warm_memory=self._instance.warm_memory(supervisor)) if measured else status
+        build = background_build(self.project).read()
+        added = read_added(Path(supervisor.added))
+        return replace(
+            status, notes=tell_added(added, build, where="Airflow", whole="environment", more="%astro_restart")
         )
 
     def api(self) -> ApiAccess:
         """Give access to the running Airflow's REST API."""
-        supervisor = self._running()
+        neighbour = self._neighbour()
+        if neighbour is not None:
+            return neighbour.api()
+        supervisor = self._instance.running()
         if supervisor is None:
             raise NotRunningError("Airflow is not running.", hint="Start it with %astro_start.")
         password = settings.read_secrets(self.project).password
-        return ApiAccess(f"http://127.0.0.1:{supervisor.port}", settings.AIRFLOW_USER, password)
+        major = generation_of(supervisor.airflow_version)
+        return ApiAccess(f"http://127.0.0.1:{supervisor.port}", settings.AIRFLOW_USER, password, major)
+
+    def entrance(self) -> str:
+        """Write the page that opens the Airflow UI, logged in, and give its address."""
+        supervisor = self._instance.running()
+        return super().entrance() if supervisor is None else write_way_in(self.project, supervisor).as_uri()
 
     def logs(self, query: LogQuery) -> Iterator[OutputLine]:
         """Give lines of the components' logs, oldest first."""
-        unknown = [name for name in query.components if name not in COMPONENTS]
-        if unknown:
-            raise EngineError(f"There is no component {unknown[0]}.", hint=f"Components: {', '.join(COMPONENTS)}.")
-        return logs.read_logs(self._logs, query.components or COMPONENTS, query)
+        for name in query.components:
+            self._known(name)
+        neighbour = self._neighbour()
+        if neighbour is not None:
+            return logs.read_combined(neighbour.log, query)
+        return logs.read_logs(self._logs, query.components or self._components(), query)
 
     def packages(self) -> tuple[InstalledPackage, ...]:
         """Give the distributions of the environment, sorted by name."""
-        environment = self._environment_in_use(self._running())
+        return self.installation().packages
+
+    def installation(self) -> Installation:
+        """Give what is installed in the environment that runs, else in the one that was made last."""
+        running = self._instance.running()
+        environment = self._environment_in_use(running)
         if environment is None:
             raise NotRunningError("There is no environment yet.", hint="%astro_start makes it.")
-        return installed_packages(self.project, environment)
+        return installation_of(self.project, environment, Path(running.added) if running is not None else None)
+
+    def generations(self) -> Generations:
+        """Give the environments that the project has had."""
+        return LocalGenerations(self.project, environments_home(self.project), self._lock)
 
     def secrets(self) -> tuple[str, ...]:
         """Give the keys and the password of the project's Airflow."""
         known = settings.read_secrets(self.project)
-        return known.jwt, known.session, known.password
+        return known.jwt, known.session, known.password, *self._database.secrets, *left_secrets(self.project)
 
     # -- start and stop ------------------------------------------------------------------------------------------
 
-    def prepare(self) -> Operation[Preparation]:
+    def heeds(self, file: str) -> bool:
+        """Tell whether a project file has a meaning here: what only an image or a container has is left aside."""
+        return file not in _OF_CONTAINERS
+
+    def prepare(self, options: BuildOptions | None = None) -> Operation[Preparation]:
         """Make the environment for the project's files; nothing that runs is touched."""
+        if options is not None:
+            raise EngineError("Options of an image build mean nothing to local processes.", hint="Use --engine docker.")
         self._require_possible()
         with self._lock("preparing the environment"):
-            environment, created = yield from prepare_environment(self.project)
-        if not created:
-            yield Step("environment", "environment", "done", environment.described, 0.0)
+            environment, created = yield from self._environment()
         return self._preparation(environment, created=created)
 
     def resolve(self, requirements: str) -> Resolution:
         """Resolve the text of a requirements file; nothing is installed."""
-        return resolve_requirements(self.project, requirements)
+        return resolve_here(self.project, requirements)
 
     def start(self, options: StartOptions) -> Operation[EngineStatus]:
         """Prepare, start, and wait until every component is healthy."""
         self._require_possible()
+        if options.image:
+            raise EngineError("Local processes run no image.", hint="Use --engine docker with --image-name.")
         with self._lock("starting Airflow"):
             present = self._look(measured=False)
             if present.state == "running":
+                self.require_startable(options, running=True)
                 return present
-            environment, _ = yield from prepare_environment(self.project)
-            return (yield from self._start(environment, options))
+            if present.started_by:
+                msg = f"{present.started_by[:1].upper()}{present.started_by[1:]} is starting Airflow in this project."
+                raise EngineError(msg, hint="%astro_status shows how it does; %astro_stop stops it.")
+            with self._database.choosing(options.database):
+                environment, created = yield from self._environment()
+                self._database.require_usable(environment, options.database)
+            notes = (*self._preparation(environment, created=created).notes, *self._database.notes)
+            status = yield from self._start(environment, options)
+            return replace(status, notes=(*notes, *status.notes))
 
-    def restart(self, action: Action, options: StartOptions) -> Operation[EngineStatus]:
-        """Apply what `action` says; the environment that runs goes on until the new one is there."""
+    def require_startable(self, options: StartOptions, *, running: bool) -> None:
+        """Refuse another database while Airflow runs on one."""
+        if running:
+            self._database.require_unchanged(options.database)
+
+    def warm_up(self) -> None:
+        """Have a process that has imported Airflow, if the environment for the project's files is there."""
+        environment = fitting_environment(self.project)
+        if environment is not None and not self.preflight():
+            with self._lock("preparing a warm process", timeout=0):
+                run(self._instance.warm_up(environment))
+
+    def restart(self, pending: Pending, options: StartOptions) -> Operation[EngineStatus]:
+        """Apply what is pending; the environment that runs goes on until the new one is there."""
         self._require_possible()
-        with self._lock("restarting Airflow"):
-            running = self._running()
+        changed = ", ".join(dict.fromkeys(reason.file for reason in pending.reasons))
+        with self._lock(f"restarting Airflow for {changed}" if changed else "restarting Airflow"):
+            running = self._instance.running()
             environment, _ = yield from prepare_environment(self.project)
-            if running is not None and action is not Action.NONE:
+            self._database.require_usable(environment)
+            neighbour = self._neighbour()
+            if neighbour is not None:
                 yield from self._stop(_STOP_GRACE)
+                # What runs after it is where it was.
+                remember_port(self._state, neighbour.port)
+            elif running is not None:
+                yield from self._make_room(running, environment)
             try:
-                return (yield from self._start(environment, options))
+                status = yield from self._start(environment, options)
+                # What somebody did to the environment by hand is worth as much as at a start.
+                return replace(status, notes=(*environment.notes, *status.notes))
             except StartFailedError as failure:
                 before = current_environment(self.project, name=running.environment) if running else None
                 if running is None or before is None or before.folder == environment.folder:
                     raise
                 yield Step("fallback", "fallback", detail="starting the environment that ran before")
-                yield from self._start(before, StartOptions(running.port, options.timeout))
+                # On its port, unless somebody took that.
+                remember_port(self._state, running.port)
+                try:
+                    self._database.go_back()
+                    yield from self._start(before, StartOptions(timeout=options.timeout))
+                except DatabaseError as migrated:
+                    # What was migrated on a server stays so.
+                    failure.hint = f"The environment from before cannot go on, either: {migrated.message}"
+                    raise failure from migrated
                 failure.hint = f"Airflow runs again with the environment from before. {failure.hint or ''}".strip()
                 raise
+
+    def add_packages(self, pending: Pending) -> Operation[bool]:
+        """Put packages into what runs that are only added; the next environment is built in the background."""
+        with self._lock("adding packages"):
+            running = self._instance.running()
+            environment = self._environment_in_use(running)
+            others = {reason.file for reason in pending.reasons} - {"requirements.txt"}
+            if running is None or environment is None or others:
+                return False
+            return (yield from add_packages(self.project, running, environment))
 
     def stop(self) -> Operation[StopResult]:
         """End every process; data and environment are kept."""
         with self._lock("stopping Airflow"):
+            # Nothing of the project's goes on; the next start builds what was not finished.
+            background_build(self.project).end()
             return (yield from self._stop(_STOP_GRACE))
 
-    def kill(self) -> Operation[StopResult]:
+    def kill(self, *, images: bool = False) -> Operation[StopResult]:
         """End every process at once, and remove data and environment."""
+        if images:
+            raise EngineError("Local processes have no images.", hint="Leave out --images.")
         with self._lock("removing Airflow's data"):
+            background_build(self.project).end()
             stopped = yield from self._stop(0)
-            folders = [self._standalone, self._state / "environments", self._state / "locks", self._logs]
+            kept = ("environments", "locks", "backups")
+            folders = [self._standalone, *(self._state / name for name in kept), self._logs]
             removed = [folder for folder in folders if folder.exists()]
             for folder in removed:
                 shutil.rmtree(folder)
+            forget_choice(self.project)
+            background_build(self.project).forget()
             names = tuple(f"{folder.relative_to(self.project.root).as_posix()}/" for folder in removed)
             return StopResult(stopped.stopped, stopped.forced, names)
 
     # -- work in the environment ---------------------------------------------------------------------------------
 
-    def exec(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Operation[int]:
-        """Run a command in the environment."""
-        running = self._running()
+    def exec(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, component: str = "") -> Operation[int]:
+        """Run a command in the environment, which is one for all components."""
+        if component:
+            self._known(component)
+        running = self._instance.running()
         environment = self._environment_in_use(running)
         if environment is None:
             self._require_possible()
@@ -205,26 +309,55 @@ class LocalEngine(Engine):
                 environment, _ = yield from prepare_environment(self.project)
         port = running.port if running is not None else None
         variables = settings.command_environment(self.project, environment, port=port)
-        self._standalone.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._standalone, mode=0o700)
+        if running is not None:
+            variables = settings.with_added(variables, Path(running.added))
         return (yield from processes.stream(argv, env={**variables, **(env or {})}, cwd=self.project.root))
 
     def call(
         self, script: Path, request: Mapping[str, Any], *, stage: Stage, event: Callable[[dict[str, Any]], Event]
     ) -> Operation[dict[str, Any]]:
         """Run `script` in a fork of the process that has imported Airflow; it is started when it is not there."""
-        supervisor = self._running()
+        supervisor = self._instance.running()
+        environment = self._environment_in_use(supervisor)
         if supervisor is None:
             self._require_possible()
             with self._lock("preparing the environment"):
                 environment, _ = yield from prepare_environment(self.project)
-                supervisor = yield from self._warm(environment, None)
-                yield from self._prepare_database(supervisor)
-        return (yield from _call(supervisor, script, request, stage, event))
+                supervisor = yield from self._instance.obtain(environment, None, ports.choose_port)
+                # The database of an Airflow that runs is not replaced by a migrated one.
+                if self._neighbour() is None:
+                    yield from self._database.prepare(environment, supervisor)
+        if "database" in request and environment is not None:
+            request = {**request, **(yield from self._database.for_runs(environment, supervisor))}
+        return (yield from call_in(supervisor, script, request, stage, event))
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
+    def _make_room(self, running: Supervisor, environment: LocalEnvironment) -> Operation[None]:
+        """End what runs, so that the next components can be forked at once from a process that fits."""
+        if self._instance.fits(running, environment):
+            yield from self._instance.halt(running)
+        elif has_room():
+            with self._instance.successor(running, environment) as successor:
+                try:
+                    yield from self._instance.loading(successor)
+                except StartFailedError as failure:
+                    failure.hint = f"Airflow goes on as it was. {failure.hint or ''}".strip()
+                    raise
+                yield from self._instance.switch(running, successor)
+        else:
+            yield from self._instance.stop()
+
+    def _environment(self) -> Operation[tuple[LocalEnvironment, bool]]:
+        """Give the environment, and whether it was built now; one that is there is told of, too."""
+        environment, created = yield from prepare_environment(self.project)
+        if not created:
+            yield Step("environment", "environment", "done", environment.described, 0.0)
+        return environment, created
+
     def _preparation(self, environment: LocalEnvironment, *, created: bool) -> Preparation:
-        ignored = settings.overridden(self.project)
+        ignored = settings.overridden(self.project, environment.airflow_version)
         note = f"Without effect in .env, since the local engine sets them itself: {', '.join(ignored)}."
         return Preparation(
             python=environment.python,
@@ -233,114 +366,77 @@ class LocalEngine(Engine):
             packages=environment.packages,
             requested=environment.requested,
             created=created,
-            notes=(*environment.notes, note) if ignored else environment.notes,
+            notes=(*environment.notes, *([note] if ignored else []), *left_out(self.project)),
         )
 
     def _start(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
+        for _ in range(_MOST_LOST_PORTS):
+            warm = self._instance.find() is not None
+            begun = time.monotonic()
+            try:
+                return (yield from self._start_once(environment, options))
+            except StartFailedError:
+                # Between the choice of a port and its use, somebody else may have taken it.
+                port = last_port(self._state)
+                lost = port is not None and not is_free(port)
+                # What a process from before has in memory may be at fault; the next try has a new one.
+                warm = warm and time.monotonic() - begun < options.timeout
+                if not (lost or warm):
+                    raise
+        return (yield from self._start_once(environment, options))
+
+    def _start_once(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
         finished = False
         try:
-            supervisor = yield from self._warm(environment, options.port)
-            yield from self._prepare_database(supervisor)
-            supervisor.ask({"do": "start"})
-            (self._state / "port").write_text(str(supervisor.port), encoding="utf-8")
-            yield from await_health(lambda: self._look(measured=False), supervisor, options.timeout, self._logs)
+            with ports.choosing_ports() as choose:
+                supervisor = yield from self._instance.obtain(environment, options.port, choose)
+                yield from self._database.prepare(environment, supervisor, options.database)
+                variables = self._instance.variables(environment, supervisor)
+                supervisor.ask({"do": "start", "environment": variables})
+                remember_port(self._state, supervisor.port)
+                look = partial(self._look, measured=False)
+                status = yield from await_health(look, supervisor, options.timeout, self._logs)
+                told = announce(
+                    self.project, pid=supervisor.pid, port=supervisor.port, airflow_version=supervisor.airflow_version
+                )
+                status = replace(status, notes=(*status.notes, *told))
             finished = True
         finally:
             # An interrupted or failed start leaves nothing half started behind.
             if not finished:
-                self._end()
-        return self.status()
-
-    def _warm(self, environment: LocalEnvironment, asked: int | None) -> Operation[Supervisor]:
-        """Give a supervisor for this environment: the one that is there if it fits, else a new one."""
-        present = supervision.find_supervisor(self._record)
-        if present is not None and asked in (None, present.port) and self._fits(present, environment):
-            return present
-        if present is not None:
-            yield from self._stop(_STOP_GRACE)
-        supervision.end_leftovers(self._record)
-        remembered = self._remembered_port()
-        port = ports.choose_port(asked, remembered, Config.load(self.project.root).api_server_port)
-        if remembered is not None and port != remembered and asked is None:
-            taken = f"{remembered} is taken{ports.owner_of(remembered)}; {port} is used"
-            yield Step("port", "port", "done", taken, 0.0)
-        logs.rotate(self._logs)
-        return supervision.launch(
-            environment.python,
-            environment=settings.command_environment(self.project, environment, port=port),
-            project_root=self.project.root,
-            record=self._record,
-            pid_file=self._standalone / "airflow.pid",
-            logs=self._logs,
-            secret=self._secret(),
-            public={
-                "port": port,
-                "environment": environment.folder.name,
-                "variables": self._digest(port),
-                "airflow_version": environment.airflow_version,
-                "python_version": environment.python_version,
-            },
-        )
-
-    def _fits(self, supervisor: Supervisor, environment: LocalEnvironment) -> bool:
-        same = supervisor.environment == environment.folder.name
-        if not same or supervisor.variables != self._digest(supervisor.port):
-            return False
-        state = supervisor.ask({"do": "status"})
-        healthy = not state["failure"] and all(part["state"] != "failed" for part in state["components"])
-        return healthy and (bool(state["components"]) or is_free(supervisor.port))
-
-    def _prepare_database(self, supervisor: Supervisor) -> Operation[None]:
-        version = supervisor.airflow_version
-        if database.is_current(self._standalone, version):
-            return
-        started = time.monotonic()
-        yield Step("database", "database", detail=f"making the schema of Airflow {version}")
-        fresh = not database.database_file(self._standalone).exists()
-        if not database.use_template(self._standalone, version):
-            yield from _call(supervisor, Path(migrate.__file__), {}, "core", lambda _: Step("database", "database"))
-            database.database_file(self._standalone).chmod(0o600)
-            if fresh:
-                database.keep_template(self._standalone, version)
-        database.mark_current(self._standalone, version)
-        detail = f"SQLite, Airflow {version} schema"
-        yield Step("database", "database", "done", detail, time.monotonic() - started)
+                routes.withdraw(self.project.root)
+                self._instance.end()
+        return status
 
     def _stop(self, grace: float) -> Operation[StopResult]:
-        supervisor = supervision.find_supervisor(self._record)
-        if supervisor is None:
-            return StopResult(*supervision.end_leftovers(self._record))
+        """End what runs, whoever has started it."""
+        routes.withdraw(self.project.root)
+        neighbour = self._neighbour()
+        if neighbour is None:
+            return (yield from self._instance.stop(grace))
         started = time.monotonic()
         yield Step("stop", "stop", detail="ending Airflow's processes")
-        stopped, forced = supervisor.stop(grace=grace)
+        stopped, forced = neighbour.stop(at_once=not grace)
         yield Step("stop", "stop", "done", f"{stopped} processes ended", time.monotonic() - started)
-        return StopResult(stopped, forced)
+        ours = yield from self._instance.stop(grace)
+        return StopResult(stopped + ours.stopped, forced + ours.forced)
 
-    def _end(self) -> None:
-        supervisor = supervision.find_supervisor(self._record)
-        if supervisor is not None:
-            supervisor.stop(grace=1.0)
-        supervision.end_leftovers(self._record)
+    def _neighbour(self) -> Neighbour | None:
+        return find_neighbour(self.project)
 
-    def _running(self) -> Supervisor | None:
-        """Give the supervisor when it runs components; None when it is only warm, or not there."""
-        supervisor = supervision.find_supervisor(self._record)
-        return supervisor if supervisor is not None and supervisor.ask({"do": "status"})["components"] else None
+    def _known(self, component: str) -> None:
+        known = self._components()
+        if component.replace("-", " ") not in known:
+            raise EngineError(f"There is no component {component}.", hint=f"Components: {', '.join(known)}.")
+
+    def _components(self) -> tuple[str, ...]:
+        """Name the components of what runs, else of what the project asks for."""
+        supervisor = self._instance.find()
+        return components_of(self.project.runtime.airflow if supervisor is None else supervisor.airflow_version)
 
     def _environment_in_use(self, running: Supervisor | None) -> LocalEnvironment | None:
         """Give the environment that runs, else the one that was made last."""
         return current_environment(self.project, name=running.environment if running is not None else None)
-
-    def _remembered_port(self) -> int | None:
-        try:
-            return int((self._state / "port").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-
-    def _digest(self, port: int) -> str:
-        """Name the variables that Airflow is started with; a change of ``.env`` needs a new process."""
-        variables = json.dumps(settings.airflow_environment(self.project, port=port), sort_keys=True)
-        return hashlib.sha256(variables.encode()).hexdigest()
 
     def _secret(self) -> str:
         return settings.read_secrets(self.project).jwt
@@ -350,28 +446,8 @@ class LocalEngine(Engine):
             raise EngineUnavailableError(f"{problem.what}. {problem.why}", hint=problem.hint)
 
     @contextmanager
-    def _lock(self, purpose: str) -> Iterator[None]:
+    def _lock(self, purpose: str, *, timeout: float | None = None) -> Iterator[None]:
         self.project.make_state_dir()
-        with hold(self._state / "engine.lock", purpose=purpose, timeout=_LOCK_TIMEOUT):
+        seconds = _LOCK_TIMEOUT if timeout is None else timeout
+        with hold(self._state / "engine.lock", purpose=purpose, timeout=seconds):
             yield
-
-
-def _call(
-    supervisor: Supervisor,
-    script: Path,
-    request: Mapping[str, Any],
-    stage: Stage,
-    event: Callable[[dict[str, Any]], Event],
-) -> Operation[dict[str, Any]]:
-    call = {"do": "call", "script": str(script), "request": dict(request), "stage": stage}
-    for answer in supervisor.talk(call):
-        if "event" in answer:
-            yield event(answer["event"])
-        elif "result" in answer:
-            result: dict[str, Any] = answer["result"]
-            return result
-        else:
-            detail = "\n".join(str(answer.get("error", "")).strip().splitlines()[-15:])
-            raise CommandFailedError(f"{script.stem} failed in Airflow's process.", detail=detail)
-    msg = f"{script.stem} ended without a result: its process was killed or ran out of memory."
-    raise CommandFailedError(msg, hint="%astro_logs shows what was written last.")

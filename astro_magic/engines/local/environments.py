@@ -1,118 +1,139 @@
 """The Python environment that a project's files stand for.
 
 Each environment has a folder of its own, named after exactly what is in it. It is built beside the others under
-another name and gets its own by one rename, so that one which is there is always whole.
+another name, verified there, and gets its own name by one rename, so that one which is there is always whole. What is
+done to it afterwards is noticed before it is used; it is then built anew under a further name.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import json
 import os
-import shutil
-import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
-from astro_magic.engines.engine import InstalledPackage
-from astro_magic.engines.local.interpreter import find_interpreter
-from astro_magic.errors import ResolutionError
+from astro_magic.engines.installation import Installation, InstalledPackage, packages_in, with_requests
+from astro_magic.engines.local.building import Plan, build, link_cached
+from astro_magic.engines.local.damage import inspect_environment
+from astro_magic.engines.local.database.chosen import with_drivers
+from astro_magic.engines.local.environment import LocalEnvironment
+from astro_magic.engines.local.generations import (
+    environment_folders,
+    forget_old,
+    next_number,
+    read_current,
+    read_facts,
+    read_marker,
+    running_environment,
+    set_current,
+    write_facts,
+)
+from astro_magic.engines.local.inputs import inputs_key, read_inputs
+from astro_magic.engines.local.interpreter import Interpreter, find_interpreter
+from astro_magic.engines.resolution import resolve_requirements
+from astro_magic.errors import InstallationError
 from astro_magic.project.project import Project
-from astro_magic.resolve import uv
-from astro_magic.resolve.resolver import Resolution, requirements_key, resolve
+from astro_magic.resolve.resolver import Resolution
 from astro_magic.system.events import Operation, Step
-from astro_magic.system.files import write_atomic
+from astro_magic.system.locks import hold
 
 __all__ = [
-    "LocalEnvironment",
     "current_environment",
-    "installed_packages",
+    "environments_home",
+    "environments_of",
+    "fitting_environment",
+    "installation_of",
     "prepare_environment",
-    "resolve_requirements",
+    "resolve_here",
 ]
 
-_KEPT = 3
 _STEP = "environment"
+#: Another process that holds the lock builds an environment, most likely this one.
+_LOCK_TIMEOUT = 900.0
 
 
-@dataclass(frozen=True)
-class LocalEnvironment:
-    """An environment that is there and whole.
-
-    Attributes
-    ----------
-    folder : Path
-        The virtual environment.
-    airflow_version, python_version : str
-        Exact versions.
-    packages, requested : int
-        Number of distributions, and how many of them the project's requirements ask for.
-    notes : tuple of str
-        What the user should know of it.
-    """
-
-    folder: Path
-    airflow_version: str
-    python_version: str
-    packages: int
-    requested: int
-    notes: tuple[str, ...] = ()
-
-    @property
-    def python(self) -> Path:
-        """Its Python."""
-        return self.folder / "bin" / "python"
-
-    @property
-    def described(self) -> str:
-        """What is in it, in a few words."""
-        return f"{self.packages} packages, {self.requested} from requirements.txt"
-
-
-def resolve_requirements(project: Project, text: str) -> Resolution:
-    """Resolve requirements for this project's Airflow and Python.
+def resolve_here(project: Project, text: str) -> Resolution:
+    """Resolve requirements for this project's Airflow, and for the Python that this machine has for it.
 
     Raises
     ------
     ResolutionError, NetworkError
         See `astro_magic.resolve.resolver.resolve`.
     """
-    runtime = project.runtime
-    python = find_interpreter(runtime.python).line
-    locks = project.state_dir / "locks"
+    return _resolve(project, text, _interpreter(project))
 
-    def resolve_with(airflow: str, requirements: str) -> Resolution:
-        return resolve(requirements, folder=project.root, airflow=airflow, python=python, locks=locks)
 
-    if runtime.exact:
-        return resolve_with(runtime.airflow, text)
-    try:
-        return resolve_with(f"{runtime.airflow}.*", text)
-    except ResolutionError:
-        # With a whole line of Airflow versions to rule out, the proof is a page long; with one, it is a sentence.
-        return resolve_with(resolve_with(f"{runtime.airflow}.*", "").airflow, text)
+def _interpreter(project: Project) -> Interpreter:
+    return find_interpreter(project.runtime.python, airflow=project.runtime.airflow)
+
+
+def _resolve(project: Project, text: str, interpreter: Interpreter) -> Resolution:
+    return resolve_requirements(project, with_drivers(project, text), python=interpreter.line)
 
 
 def current_environment(project: Project, *, name: str | None = None) -> LocalEnvironment | None:
     """Give the environment that was made last, or the one of that name; None when it is not there."""
-    home = _home(project)
-    return _read(home / name) if name else _current(home)[0]
+    home = environments_home(project)
+    name = name or read_current(home)[0]
+    return _read(home / name) if name else None
 
 
-def installed_packages(project: Project, environment: LocalEnvironment) -> tuple[InstalledPackage, ...]:
-    """Give what is installed in an environment, read from the metadata on disk, sorted by name."""
-    requested = project.requirements.names()
-    folders = [os.fspath(folder) for folder in environment.folder.glob("lib/python*/site-packages")]
-    found = {}
-    for distribution in importlib.metadata.distributions(path=folders):
-        name = distribution.metadata["Name"]
-        line = requested.get(canonicalize_name(name))
-        found[canonicalize_name(name)] = InstalledPackage(name, distribution.version, line[1] if line else "")
-    return tuple(found[name] for name in sorted(found))
+def fitting_environment(project: Project) -> LocalEnvironment | None:
+    """Give the environment that the project's files stand for; None when it has to be made first."""
+    return _fitting(environments_home(project), inputs_key(project))
+
+
+def _fitting(home: Path, inputs: str) -> LocalEnvironment | None:
+    name, made_from = read_current(home)
+    return _read(home / name) if name and made_from == inputs else None
+
+
+def environments_home(project: Project) -> Path:
+    """Give the folder that the project's environments are in."""
+    return project.state_dir / "environments"
+
+
+def environments_of(project: Project) -> tuple[LocalEnvironment, ...]:
+    """Give every environment of the project that is there."""
+    return tuple(
+        found for folder in environment_folders(environments_home(project)) if (found := _read(folder)) is not None
+    )
+
+
+def installation_of(project: Project, environment: LocalEnvironment, added: Path | None = None) -> Installation:
+    """Give what is installed in an environment, and was added to what runs of it, read from the metadata on disk."""
+    line = ".".join(environment.python_version.split(".")[:2])
+    return Installation(
+        with_requests(_packages(environment, added), project.requested()),
+        python_version=environment.python_version,
+        python=environment.python,
+        markers={"python_version": line, "python_full_version": environment.python_version},
+        foundation={"apache-airflow": "Dockerfile", "pip": "environment"},
+    )
+
+
+_Read = dict[str, InstalledPackage]
+_read_packages: dict[Path, tuple[int, _Read]] = {}
+
+
+def _packages(environment: LocalEnvironment, added: Path | None) -> _Read:
+    """Read what is installed, by normalised name; once, since to install or remove something changes the folder."""
+    found: _Read = {}
+    for folder in environment.site_packages:
+        found |= _read_once(folder)
+    if added is not None and added.is_dir():
+        found |= {name: replace(each, origin="added at run time") for name, each in _read_once(added).items()}
+    return found
+
+
+def _read_once(folder: Path) -> _Read:
+    changed = folder.stat().st_mtime_ns
+    if _read_packages.get(folder, (None,))[0] != changed:
+        _read_packages[folder] = (changed, packages_in([os.fspath(folder)]))
+    return _read_packages[folder][1]
 
 
 def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, bool]]:
@@ -129,88 +150,116 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
         When it cannot be made. Environments that were there before are untouched.
     """
     started = time.monotonic()
-    runtime = project.runtime
-    home = _home(project)
-    inputs = _inputs(project)
-    present, made_from = _current(home)
-    if present is not None and made_from == inputs:
-        return present, False
+    cached = False
+    home = environments_home(project)
+    inputs = inputs_key(project)
+    present = _fitting(home, inputs)
+    damage = ""
+    if present is not None:
+        condition = inspect_environment(present.folder)
+        if not condition.damage:
+            return replace(present, notes=(*present.notes, *condition.notes)), False
+        damage = condition.damage
     yield Step(_STEP, "environment", detail="resolving requirements")
-    interpreter = find_interpreter(runtime.python)
-    resolution = resolve_requirements(project, project.requirements.text())
+    interpreter = _interpreter(project)
+    resolution = _resolve(project, project.requirements.text(), interpreter)
     name = hashlib.sha256(f"{interpreter.version}\n{resolution.lock}".encode()).hexdigest()[:12]
-    found = _read(home / name)
-    created = found is None
-    if found is None:
-        requested = len(set(project.requirements.names()) & set(resolution.packages))
-        notes = (interpreter.note,) if interpreter.note else ()
-        about = LocalEnvironment(
-            home / name, resolution.airflow, interpreter.version, len(resolution.packages), requested, notes
-        )
-        yield Step(_STEP, "environment", detail=f"installing {about.packages} packages")
-        _build(about, interpreter.path, resolution.lock, project.root)
-        found = about
-    write_atomic(home / "current", f"{name}\n{inputs}\n".encode())
-    _forget_old(home, name)
-    yield Step(_STEP, "environment", "done", found.described, time.monotonic() - started)
+    with _building(project):
+        found = _whole(home, name)
+        created = found is None
+        if found is None:
+            requested = tuple(sorted(project.requested().keys() & set(resolution.packages)))
+            why = f", since {damage}" if damage else ""
+            plan = Plan(
+                folder=_free(home, name),
+                number=next_number(home),
+                airflow_version=resolution.airflow,
+                python_version=interpreter.version,
+                python=interpreter.path,
+                lock=resolution.lock,
+                packages=resolution.packages,
+                requested=requested,
+                inputs=read_inputs(project),
+                notes=(interpreter.note,) if interpreter.note else (),
+                tried=_tried(home, resolution.packages, interpreter.version),
+                base=None if damage else _base(home, interpreter.version),
+            )
+            yield Step(_STEP, "environment", detail=f"looking for it in the cache{why}")
+            cached = link_cached(plan, project)
+            if not cached:
+                yield Step(_STEP, "environment", detail=f"installing {len(plan.packages)} packages{why}")
+                build(plan, project)
+            found = _made(plan.folder)
+        else:
+            facts = read_facts(found.folder)
+            write_facts(found.folder, replace(facts, inputs=read_inputs(project)))
+        set_current(home, found.folder.name, inputs)
+        forget_old(home, {found.folder.name, running_environment(project)})
+    described = f"{found.described}, from the cache" if cached else found.described
+    yield Step(_STEP, "environment", "done", described, time.monotonic() - started)
+    if damage:
+        found = replace(found, notes=(*found.notes, f"The environment was built anew, since {damage}."))
     return found, created
 
 
-def _inputs(project: Project) -> str:
-    """Name everything that an environment is made from, so that nothing is resolved again while it is the same."""
-    runtime = project.runtime
-    return requirements_key(f"{runtime}\n{project.requirements.text()}", folder=project.root, python=runtime.python)
+@contextmanager
+def _building(project: Project) -> Iterator[None]:
+    """Keep other processes from building: whatever is half built is then left over from one that was killed."""
+    state = project.make_state_dir()
+    with hold(state / "environments.lock", purpose="building the environment", timeout=_LOCK_TIMEOUT):
+        yield
 
 
-def _current(home: Path) -> tuple[LocalEnvironment | None, str]:
-    """Give the environment that was made last, and the name of what it was made from."""
-    try:
-        name, inputs = (home / "current").read_text(encoding="utf-8").split()
-    except (OSError, ValueError):
-        return None, ""
-    return _read(home / name), inputs
+def _whole(home: Path, name: str) -> LocalEnvironment | None:
+    """Give an environment of that content, unless there is none, or each was damaged."""
+    for folder in environment_folders(home):
+        if folder.name.partition("-")[0] == name:
+            found = _read(folder)
+            condition = inspect_environment(folder)
+            if found is not None and not condition.damage:
+                return replace(found, notes=(*found.notes, *condition.notes))
+    return None
 
 
-def _build(about: LocalEnvironment, python: Path, lock: str, project_root: Path) -> None:
-    """Build beside, then rename: whoever looks sees no environment, or a whole one."""
-    about.folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in about.folder.parent.glob("*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
-    partial = about.folder.with_name(f"{about.folder.name}.partial")
-    try:
-        uv.call(["venv", "--quiet", "--relocatable", "--no-project", "--python", python, partial])
-        lock_file = partial / "astro-magic.lock"
-        write_atomic(lock_file, lock.encode(), mode=0o600)
-        target = ["--python", os.fspath(partial / "bin" / "python"), os.fspath(lock_file)]
-        uv.call(["pip", "sync", "--quiet", "--compile-bytecode", *target], cwd=project_root)
-        known = {**asdict(about), "folder": about.folder.name}
-        write_atomic(partial / "astro-magic.json", json.dumps(known).encode())
-        if about.folder.exists():
-            shutil.rmtree(about.folder)
-        os.replace(partial, about.folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+def _free(home: Path, name: str) -> Path:
+    """Give a folder for an environment of that content: one that was damaged may still be in use."""
+    count = 1
+    while (home / (name if count == 1 else f"{name}-{count}")).exists():
+        count += 1
+    return home / (name if count == 1 else f"{name}-{count}")
+
+
+def _base(home: Path, python_version: str) -> Path | None:
+    """Give the current environment, where it has the same Python and is whole."""
+    name = read_current(home)[0]
+    present = _read(home / name) if name else None
+    if present is None or present.python_version != python_version or inspect_environment(present.folder).damage:
+        return None
+    return present.folder
+
+
+def _tried(home: Path, packages: dict[str, str], python_version: str) -> frozenset[str]:
+    """Give the packages whose import was tried in the current environment, where the new one only adds to that."""
+    name = read_current(home)[0]
+    present = _read(home / name) if name else None
+    if present is None or present.python_version != python_version:
+        return frozenset()
+    facts = read_facts(present.folder)
+    same = facts.packages.items() <= packages.items()
+    # What did not import then may do so with what is added.
+    failed = {note.split()[0] for note in present.notes}
+    return frozenset({"apache-airflow", *facts.requested} - failed) if same and facts.packages else frozenset()
+
+
+def _made(folder: Path) -> LocalEnvironment:
+    found = _read(folder)
+    if found is None:
+        raise InstallationError("The environment that was built is gone.", hint="Run it again.")
+    return found
 
 
 def _read(folder: Path) -> LocalEnvironment | None:
-    try:
-        known = json.loads((folder / "astro-magic.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not (folder / "bin" / "python").exists():
+    known = read_marker(folder)
+    if known is None or not (folder / "bin" / "python").exists():
         return None
     return LocalEnvironment(**{**known, "folder": folder, "notes": tuple(known["notes"])})
-
-
-def _home(project: Project) -> Path:
-    return project.state_dir / "environments"
-
-
-def _forget_old(home: Path, keep: str) -> None:
-    """Remove environments that have not been used for long; the running one is among the newest."""
-    if sys.platform == "win32":
-        return
-    os.utime(home / keep)
-    folders = [folder for folder in home.iterdir() if folder.is_dir()]
-    for old in sorted(folders, key=lambda folder: folder.stat().st_mtime)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)

@@ -17,8 +17,14 @@ from astro_magic.system.folders import cache_folder
 
 __all__ = ["Interpreter", "find_interpreter"]
 
-#: Pythons that the latest Airflow runs on, the best choice first (its own documentation, 2026-11).
+#: Pythons that the latest Airflow runs on, and those that earlier ones run on, the best choice first (from what their
+#: packages say that they require).
 _SUPPORTED = ("3.12", "3.13", "3.11", "3.14", "3.10")
+_SUPPORTED_BY = {
+    "2": ("3.12", "3.11", "3.10"),
+    "3.0": ("3.12", "3.11", "3.10"),
+    "3.1": ("3.12", "3.13", "3.11", "3.10"),
+}
 _RETRY_SECONDS = 24 * 3600
 _QUESTION = "import sys; print('.'.join(map(str, sys.version_info[:3])), sys.base_prefix == sys.prefix)"
 
@@ -47,8 +53,8 @@ class Interpreter:
         return ".".join(self.version.split(".")[:2])
 
 
-def find_interpreter(wanted: str) -> Interpreter:
-    """Find a Python of version `wanted`, such as ``3.12``; else one that Airflow supports.
+def find_interpreter(wanted: str, *, airflow: str) -> Interpreter:
+    """Find a Python of version `wanted`, such as ``3.12``; else one that the version of Airflow supports.
 
     Looked for in this order: the kernel's own, ``PATH``, pyenv, uv's own, and a download by uv.
 
@@ -64,21 +70,27 @@ def find_interpreter(wanted: str) -> Interpreter:
     downloaded = _download(wanted) if not _failed_lately(wanted) else None
     if downloaded is not None:
         return downloaded
-    for other in _SUPPORTED:
+    for other in _supported(airflow):
         for path in _candidates(other):
             version = _ask(path)
             if version and version.startswith(f"{other}."):
                 note = f"Python {wanted} of the image is not on this machine; Python {version} is used instead."
                 return Interpreter(path, version, note)
-    msg = f"There is no Python {wanted} on this machine, nor another one that Airflow supports."
+    msg = f"There is no Python {wanted} on this machine, nor another one that Airflow {airflow} supports."
     raise InterpreterNotFoundError(msg, hint=f"Install Python {wanted}, or let uv download it with network access.")
+
+
+def _supported(airflow: str) -> tuple[str, ...]:
+    line = ".".join(airflow.split(".")[:2])
+    return _SUPPORTED_BY.get(line) or _SUPPORTED_BY.get(line.partition(".")[0]) or _SUPPORTED
 
 
 def _candidates(wanted: str) -> Iterator[Path]:
     if sys.version_info[:2] == tuple(int(part) for part in wanted.split(".")):
         yield Path(getattr(sys, "_base_executable", "") or sys.executable)
     found = shutil.which(f"python{wanted}")
-    if found:
+    # A shim of pyenv's asks a shell which Python it stands for, which takes longer than to look what there is.
+    if found and Path(found).parent.name != "shims":
         yield Path(found)
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     yield from sorted(pyenv.glob(f"{wanted}.*/bin/python{wanted}"), reverse=True)

@@ -14,7 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astro_magic.engines.local.environments import LocalEnvironment
+from astro_magic.engines.local.database.chosen import database_variables
+from astro_magic.engines.local.environment import LocalEnvironment
+from astro_magic.engines.local.inside.components import generation_of
+from astro_magic.private.access import trust_settings
 from astro_magic.project.project import Project
 from astro_magic.system.files import write_atomic
 
@@ -26,6 +29,7 @@ __all__ = [
     "login_words",
     "overridden",
     "read_secrets",
+    "with_added",
 ]
 
 AIRFLOW_USER = "admin"
@@ -51,10 +55,24 @@ _KERNEL_ONLY = (
 _DEFAULTS = {
     "AIRFLOW__CORE__PARALLELISM": "4",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
-    "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "ASTRONOMER_ENVIRONMENT": "local",
+}
+#: So that a new or changed file is seen within a second.
+_DEFAULTS_2 = {
+    "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "1",
+    "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "1",
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "1",
+    "AIRFLOW__WEBSERVER__WARN_DEPLOYMENT_EXPOSURE": "False",
+}
+_DEFAULTS_3 = {
+    "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
+    "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+    "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "1",
+    # The first task has the API server build what tasks talk to. On a busy machine that takes longer than five tries of
+    # five seconds, after which the task fails.
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 
 
@@ -98,27 +116,62 @@ def command_environment(project: Project, environment: LocalEnvironment, *, port
         # Forked processes crash in macOS's own look-up of proxies and in its check of Objective-C's state.
         base = {"NO_PROXY": "*", "no_proxy": "*", "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"} | base
     path = os.pathsep.join([os.fspath(environment.folder / "bin"), base.get("PATH", os.defpath)])
-    return {**base, **airflow_environment(project, port=port), "PATH": path, "VIRTUAL_ENV": str(environment.folder)}
+    base |= trust_settings(project)
+    variables = airflow_environment(project, environment.airflow_version, port=port)
+    return {**base, **variables, "PATH": path, "VIRTUAL_ENV": str(environment.folder)}
 
 
-def airflow_environment(project: Project, *, port: int | None) -> dict[str, str]:
+def with_added(variables: Mapping[str, str], added: Path) -> dict[str, str]:
+    """Let Python and the shell find packages that were added to what runs, after what they find already."""
+    first, *others = variables["PATH"].split(os.pathsep)
+    path = os.pathsep.join([first, os.fspath(added / "bin"), *others])
+    return {**variables, "PATH": path, "PYTHONPATH": f"{variables['PYTHONPATH']}{os.pathsep}{added}"}
+
+
+def airflow_environment(project: Project, airflow_version: str, *, port: int | None) -> dict[str, str]:
     """Give the variables that make Airflow this project's: the defaults, ``.env``, and the engine's own."""
-    return {**_DEFAULTS, **project.variables(), **_engine_variables(project, port or 8080)}
+    defaults = _DEFAULTS | (_DEFAULTS_2 if generation_of(airflow_version) < 3 else _DEFAULTS_3)
+    return {**defaults, **project.variables(), **_engine_variables(project, airflow_version, port or 8080)}
 
 
-def overridden(project: Project) -> tuple[str, ...]:
+def overridden(project: Project, airflow_version: str) -> tuple[str, ...]:
     """Name the variables of ``.env`` that the engine sets itself, so that they have no effect."""
-    return tuple(sorted(set(project.variables()) & set(_engine_variables(project, 8080))))
+    return tuple(sorted(set(project.variables()) & set(_engine_variables(project, airflow_version, 8080))))
 
 
-def _engine_variables(project: Project, port: int) -> Mapping[str, str]:
-    known = read_secrets(project)
-    return {
+def _engine_variables(project: Project, airflow_version: str, port: int) -> Mapping[str, str]:
+    shared = {
         "AIRFLOW_HOME": str(project.standalone_dir),
         "AIRFLOW__CORE__DAGS_FOLDER": str(project.root / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project.root / "plugins"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__FERNET_KEY": _FERNET_KEY,
+        "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
+        **database_variables(project),
+        "PYTHONPATH": str(project.root),
+    }
+    own = _variables_2(project, port) if generation_of(airflow_version) < 3 else _variables_3(project, port)
+    return shared | own
+
+
+def _variables_2(project: Project, port: int) -> dict[str, str]:
+    return {
+        # It would refuse SQLite, which takes one writer at a time and lets the others wait, for all but one task.
+        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+        "AIRFLOW__API__AUTH_BACKENDS": (
+            "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
+        ),
+        "AIRFLOW__SCHEDULER__STANDALONE_DAG_PROCESSOR": "False",
+        "AIRFLOW__WEBSERVER__BASE_URL": f"http://localhost:{port}",
+        "AIRFLOW__WEBSERVER__SECRET_KEY": read_secrets(project).session,
+        "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",
+        "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": str(port),
+    }
+
+
+def _variables_3(project: Project, port: int) -> dict[str, str]:
+    known = read_secrets(project)
+    return {
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{AIRFLOW_USER}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
@@ -126,10 +179,9 @@ def _engine_variables(project: Project, port: int) -> Mapping[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
+        # Several would be processes of their own, which cannot prove whose they are.
+        "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__BASE_URL": f"http://localhost:{port}",
         "AIRFLOW__API__SECRET_KEY": known.session,
         "AIRFLOW__API_AUTH__JWT_SECRET": known.jwt,
-        "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{project.standalone_dir / 'airflow.db'}",
-        "PYTHONPATH": str(project.root),
     }

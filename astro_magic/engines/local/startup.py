@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from astro_magic.engines.engine import Component, EngineStatus
-from astro_magic.engines.local.inside.components import COMPONENTS
+from astro_magic.engines.answers import Component, EngineStatus
+from astro_magic.engines.local.inside.components import components_of
 from astro_magic.engines.local.logs import last_words
-from astro_magic.engines.local.supervision import Supervisor
+from astro_magic.engines.local.supervision import Supervisor, import_failure
 from astro_magic.errors import StartFailedError
 from astro_magic.system.events import Operation, Step
 
@@ -20,8 +20,8 @@ _POLL_SECONDS = 0.05
 
 def await_health(
     read: Callable[[], EngineStatus], supervisor: Supervisor, timeout: float, logs: Path
-) -> Operation[None]:
-    """Read the status until every component is healthy.
+) -> Operation[EngineStatus]:
+    """Read the status until every component is healthy, and give it.
 
     Raises
     ------
@@ -30,7 +30,8 @@ def await_health(
     """
     started = time.monotonic()
     healthy: set[str] = set()
-    for name in COMPONENTS:
+    components = components_of(supervisor.airflow_version)
+    for name in components:
         yield Step(name, name, detail="starting")
     while time.monotonic() - started < timeout:
         status = read()
@@ -45,17 +46,14 @@ def await_health(
                 healthy.add(component.name)
                 yield Step(component.name, component.name, "done", "healthy", seconds)
         if status.state == "running":
-            return
+            return status
         failure = supervisor.ask({"do": "status"})["failure"]
         if failure:
-            msg = "Airflow cannot be imported with this configuration."
-            raise StartFailedError(
-                msg, hint="Look at .env and plugins/ first.", detail="\n".join(failure.strip().splitlines()[-15:])
-            )
+            raise import_failure(failure)
         time.sleep(_POLL_SECONDS)
-    waiting = ", ".join(name for name in COMPONENTS if name not in healthy)
+    waiting = ", ".join(name for name in components if name not in healthy)
     msg = f"Airflow did not get healthy within {timeout:.0f} s; still waiting for: {waiting}."
-    words = "\n".join(last_words(logs, name) for name in COMPONENTS if name not in healthy)
+    words = "\n".join(last_words(logs, name) for name in components if name not in healthy)
     raise StartFailedError(msg, hint=f"The logs are in {logs}.", detail=words)
 
 

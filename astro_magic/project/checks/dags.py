@@ -284,7 +284,7 @@ def _large(files: Sequence[DagFile]) -> Iterator[Finding]:
 
 def _installed(project: Project) -> Collection[str]:
     try:
-        names = project.requirements.names()
+        names = project.requested()
     except InvalidContentError:
         names = {}
     return {"airflow", "pendulum", *(name.replace("-", "_") for name in names)}

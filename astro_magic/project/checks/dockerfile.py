@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 
 from astro_magic.errors import InvalidContentError
+from astro_magic.project.checks.dockerfile_secrets import check_secrets
+from astro_magic.project.checks.dockerfile_steps import check_steps
+from astro_magic.project.checks.dockerfile_user import check_user
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.dockerfile.cell import suggestion
 from astro_magic.project.dockerfile.dockerfile import Dockerfile
-from astro_magic.project.dockerfile.images import BaseImage, base_of, stage_images
-from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments, has_other_frontend
-from astro_magic.project.dockerfile.words import KEYWORDS, plain
+from astro_magic.project.dockerfile.images import BaseImage, stage_images
+from astro_magic.project.dockerfile.lines import DockerfileEntry, has_other_frontend
+from astro_magic.project.dockerfile.stages import Stages
+from astro_magic.project.dockerfile.words import KEYWORDS
 from astro_magic.project.project import Project
 from astro_magic.project.runtime.runtime import Runtime
-from astro_magic.system.secrets import is_reference, is_secret_name
 
 __all__ = ["check_dockerfile"]
 
 _FILE = "Dockerfile"
-_ROOT = {"root", "0", "root:root", "0:0", "root:0"}
 
 
 def check_dockerfile(project: Project) -> Iterator[Finding]:
@@ -42,8 +43,9 @@ def check_dockerfile(project: Project) -> Iterator[Finding]:
         return
     entries = document.entries()
     yield from _unreadable(entries)
-    yield from _secrets(entries)
-    yield from _root_at_the_end(entries)
+    stages = Stages(entries)
+    yield from check_secrets(entries, stages)
+    yield from check_user(entries, stages)
     if not any(entry.keyword == "FROM" for entry in entries):
         yield Finding(
             "no-base-image",
@@ -59,6 +61,7 @@ def check_dockerfile(project: Project) -> Iterator[Finding]:
         yield Finding("no-base-image", "error", error.message, error.hint or "Name an image in it.", _FILE)
         return
     yield from _images(images)
+    yield from check_steps(entries, stages, images)
 
 
 def _unreadable(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
@@ -82,46 +85,6 @@ def _unreadable(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
             word = entry.keyword.partition("=")[0]
             message = f"{word} is no instruction of a Dockerfile."
             yield Finding("unknown-instruction", "error", message, suggestion(word, KEYWORDS), _FILE, entry.line)
-
-
-def _secrets(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
-    for entry in entries:
-        if entry.keyword not in {"ENV", "ARG"}:
-            continue
-        for found in assignments(entry):
-            value = plain(found.value or "", entry.escape)
-            # A number or a switch is no secret, such as that of SSH_KEY_BITS; nor is the class of a BACKEND.
-            harmless = not value or is_reference(value) or value.isdigit() or value.lower() in {"true", "false"}
-            if is_secret_name(found.key) and not harmless and not found.key.endswith("_BACKEND"):
-                yield Finding(
-                    "secret-in-image",
-                    "warning",
-                    f"{found.key} looks like a secret, and all who have the image can read its value.",
-                    "Set it in .env, or give it to the build with RUN --mount=type=secret.",
-                    _FILE,
-                    entry.line,
-                )
-
-
-def _root_at_the_end(entries: Sequence[DockerfileEntry]) -> Iterator[Finding]:
-    last = entries[-1].stage if entries else None
-    users = [entry for entry in entries if entry.keyword == "USER" and entry.stage == last and last is not None]
-    if users and plain(users[-1].arguments, users[-1].escape).lower() in _ROOT:
-        yield Finding(
-            "user-root",
-            "warning",
-            "The image ends as user root, and Airflow would run as root.",
-            f"Write USER {'airflow' if _is_apaches(entries) else 'astro'} behind what needs root.",
-            _FILE,
-            users[-1].line,
-        )
-
-
-def _is_apaches(entries: Sequence[DockerfileEntry]) -> bool:
-    """Tell whether the last stage builds on Apache's own image, whose user is another than that of Astro Runtime."""
-    with contextlib.suppress(InvalidContentError):
-        return bool(entries) and "apache/airflow" in base_of(entries).image
-    return False
 
 
 def _images(images: Sequence[BaseImage]) -> Iterator[Finding]:

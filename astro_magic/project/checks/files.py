@@ -81,12 +81,11 @@ def _missing(project: Project) -> Iterator[Finding]:
 
 
 def _builds_from_files(project: Project) -> bool:
-    """Tell whether the image is an Astro Runtime one that copies and installs the project's files by itself."""
+    """Tell whether the image copies and installs the project's files by itself."""
     try:
-        runtime = project.runtime
+        return project.runtime.onbuild
     except AstroMagicError:
         return False
-    return "airflow:" not in runtime.image and "-base" not in runtime.tag
 
 
 def _exists(path: Path) -> bool:

@@ -29,6 +29,8 @@ class Finding:
         The file, as a POSIX path relative to the project; empty when it is about none.
     line : int or None
         The line, counted from 1; None when it is about no single line.
+    column : int or None
+        The column in it, counted from 1; None when it is about the whole line.
     """
 
     check: str
@@ -37,3 +39,4 @@ class Finding:
     hint: str
     file: str = ""
     line: int | None = None
+    column: int | None = None

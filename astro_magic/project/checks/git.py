@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from astro_magic.project.checks.dockerignore import is_excluded
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.checks.git_work_tree import find_work_tree
+from astro_magic.project.dockerignore import is_excluded
 from astro_magic.project.masking import is_environment_file
 from astro_magic.project.project import Project
 from astro_magic.system.secrets import is_secret_name, mask_credentials, mask_url_credentials

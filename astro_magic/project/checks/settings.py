@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["check_settings"]
 
 _FILE = "airflow_settings.yaml"
-_LINE = re.compile(r"\(line ([0-9]+)")
+_PLACE = re.compile(r" \(line ([0-9]+)(?:, column ([0-9]+))?\)")
 
 
 def check_settings(project: Project) -> Iterator[Finding]:
@@ -48,21 +48,22 @@ def check_settings(project: Project) -> Iterator[Finding]:
         rows = Rows(document)
         found = [*_keys(document, rows), *_duplicates(rows.rows)]
         for row in rows.rows:
-            found += _row(document, row)
+            found += _row(rows, row)
     except InvalidContentError as error:
         yield _finding(
             "settings-unreadable",
             "error",
-            f"{error.message} The Astro CLI ignores such a file without a word.",
+            f"{_PLACE.sub('', error.message)} The Astro CLI ignores such a file without a word.",
             error.hint or "Correct it.",
-            int(line[1]) if (line := _LINE.search(error.message)) else None,
+            (int(place[1]), int(place[2]) if place[2] else None) if (place := _PLACE.search(error.message)) else None,
         )
         return
-    yield from sorted(found, key=lambda finding: finding.line or 0)
+    yield from sorted(found, key=lambda finding: (finding.line or 0, finding.column or 0))
 
 
-def _finding(check: str, severity: Severity, message: str, hint: str, line: int | None) -> Finding:
-    return Finding(check=check, severity=severity, message=message, hint=hint, file=_FILE, line=line)
+def _finding(check: str, severity: Severity, message: str, hint: str, place: tuple[int, int | None] | None) -> Finding:
+    line, column = place or (None, None)
+    return Finding(check=check, severity=severity, message=message, hint=hint, file=_FILE, line=line, column=column)
 
 
 def _keys(document: YamlText, rows: Rows) -> Iterator[Finding]:
@@ -77,7 +78,7 @@ def _keys(document: YamlText, rows: Rows) -> Iterator[Finding]:
                 hint = f"Put it under {ROOT}:, indented by two spaces."
             else:
                 hint = _did_you_mean(difflib.get_close_matches(name, known, n=1), known)
-            yield _unknown(f"There is the key {key.text[:40]!r}, which", hint, document.line(key.start))
+            yield _unknown(f"There is the key {key.text[:40]!r}, which", hint, document.place(key.start))
 
 
 def _duplicates(rows: Iterable[Row]) -> Iterator[Finding]:
@@ -92,12 +93,12 @@ def _duplicates(rows: Iterable[Row]) -> Iterator[Finding]:
                 "warning",
                 f"The {row.kind.name} {row.name[:60]!r} is on line {earlier} as well; the Astro CLI takes the last.",
                 "Keep one of the two.",
-                row.line,
+                (row.line, row.column),
             )
         seen[row.kind.name, row.name] = row.line
 
 
-def _row(document: YamlText, row: Row) -> Iterator[Finding]:
+def _row(rows: Rows, row: Row) -> Iterator[Finding]:
     """Find what is wrong with one row."""
     if row.blank:
         return
@@ -109,9 +110,9 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
             suggestion = suggest_field(kind, key)
             meant.add(suggestion)
             hint = _did_you_mean([suggestion] if suggestion else [], kind.fields)
-            yield _unknown(f"{where} has the field {key[:40]!r}, which", hint, _line(document, row, key))
+            yield _unknown(f"{where} has the field {key[:40]!r}, which", hint, rows.place(row, key.lower()))
         elif key == row.keys[key.lower()]:
-            yield from _field(row, key.lower(), where, _line(document, row, key))
+            yield from _field(row, key.lower(), where, rows.place(row, key.lower()))
     # Where a field has another name, that was told; and what has no id is skipped, whatever else it lacks.
     if not row.name and kind.id not in meant:
         yield _finding(
@@ -119,7 +120,16 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
             "warning",
             f"{where} has no {kind.id}, so the Astro CLI skips it without a word.",
             f"Give it a {kind.id}, or remove it.",
-            row.line,
+            (row.line, row.column),
+        )
+    own = [name for name in kind.own if row.get(name) is not None]
+    if own:
+        yield _finding(
+            "settings-own-field",
+            "note",
+            f"{where} has a {own[0]}, which Astro Magic brings into Airflow, and the Astro CLI does not.",
+            "Nothing is to be done where the project is only started with Astro Magic.",
+            rows.place(row, own[0]),
         )
     lacking = all(row.get(name) in (None, Scalar("")) for name in kind.required)
     if lacking and row.name and not meant.intersection(kind.required):
@@ -128,7 +138,7 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
             "warning",
             f"{where} has no {' or '.join(kind.required)}, so the Astro CLI does not make one of it.",
             f"Give it a {kind.required[0]}, or remove it.",
-            row.line,
+            (row.line, row.column),
         )
     others = [name for name in kind.fields if name not in {kind.id, "conn_uri"} and row.get(name) is not None]
     if row.get("conn_uri") is not None and others:
@@ -137,11 +147,11 @@ def _row(document: YamlText, row: Row) -> Iterator[Finding]:
             "warning",
             f"{where} has a conn_uri and {others[0]}, so the Astro CLI ignores the conn_uri.",
             "Keep either the conn_uri or the single fields.",
-            _line(document, row, row.keys["conn_uri"]),
+            rows.place(row, "conn_uri"),
         )
 
 
-def _field(row: Row, name: str, where: str, line: int) -> Iterator[Finding]:
+def _field(row: Row, name: str, where: str, place: tuple[int, int]) -> Iterator[Finding]:
     """Find what is wrong with the value of a known field."""
     tree = row.get(name)
     if tree is None:
@@ -149,7 +159,7 @@ def _field(row: Row, name: str, where: str, line: int) -> Iterator[Finding]:
     try:
         check_field(row.kind, name, tree, f"{name} of {where[0].lower()}{where[1:]}")
     except InvalidContentError as error:
-        yield _finding("settings-bad-value", "error", error.message, error.hint or "Correct it.", line)
+        yield _finding("settings-bad-value", "error", error.message, error.hint or "Correct it.", place)
         return
     if isinstance(tree, Scalar) and changes_in_go(tree):
         yield _finding(
@@ -157,7 +167,7 @@ def _field(row: Row, name: str, where: str, line: int) -> Iterator[Finding]:
             "warning",
             f"{where} has a {name} that is not in quotes, and of which the Astro CLI makes another text.",
             "Put it in quotes.",
-            line,
+            place,
         )
     if isinstance(tree, dict) and (capital := next(_capitals(tree), None)):
         yield _finding(
@@ -165,7 +175,7 @@ def _field(row: Row, name: str, where: str, line: int) -> Iterator[Finding]:
             "note",
             f"{where} has the key {capital[:40]!r} in its {name}; the Astro CLI makes small letters of all its keys.",
             f"Where that matters, write {name} as JSON in quotes.",
-            line,
+            place,
         )
 
 
@@ -180,14 +190,8 @@ def _capitals(tree: Tree) -> Iterator[str]:
             yield from _capitals(item)
 
 
-def _line(document: YamlText, row: Row, key: str) -> int:
-    """Give the line of a key; that of the row when the key is merged in from elsewhere."""
-    pair = row.node.find(key) if row.node is not None else None
-    return row.line if pair is None else document.line(pair[0].start)
-
-
-def _unknown(subject: str, hint: str, line: int) -> Finding:
-    return _finding("settings-unknown-key", "warning", f"{subject} the Astro CLI does not read.", hint, line)
+def _unknown(subject: str, hint: str, place: tuple[int, int]) -> Finding:
+    return _finding("settings-unknown-key", "warning", f"{subject} the Astro CLI does not read.", hint, place)
 
 
 def _did_you_mean(close: Sequence[str], known: Iterable[str]) -> str:

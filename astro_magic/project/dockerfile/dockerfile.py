@@ -132,7 +132,7 @@ class Dockerfile(Document):
                 )
             merge(edit, cell)
 
-        return self._plan(f"merge into {self.name}", bring)
+        return self.plan_edit(f"merge into {self.name}", bring)
 
     def plan_add(self, *instructions: str, block: str | None = None) -> Change:
         """Plan to bring instructions in: `plan_merge` of their lines.
@@ -178,7 +178,7 @@ class Dockerfile(Document):
             lines = [f"{keyword} {quoted(keyword, key, value, edit.escape)}" for key, value in values.items()]
             merge(edit, _cell(edit, "\n".join(lines)))
 
-        return self._plan(f"set in {self.name}", bring)
+        return self.plan_edit(f"set in {self.name}", bring)
 
     def plan_set_base(self, image: str) -> Change:
         """Plan that the last stage builds on another image.
@@ -230,7 +230,7 @@ class Dockerfile(Document):
             for key in keys:
                 take_out(edit, keyword, key)
 
-        return self._plan(f"remove from {self.name}", drop)
+        return self.plan_edit(f"remove from {self.name}", drop)
 
     def plan_block(self, name: str, text: str) -> Change:
         """Plan that a managed block holds these lines; an empty text changes nothing.
@@ -259,7 +259,7 @@ class Dockerfile(Document):
             if any(entry.kind != "blank" for entry in cell):
                 edit.put_block(name, [line for entry in cell for line in entry.raw.split("\n")])
 
-        return self._plan(f"set block {name} in {self.name}", put)
+        return self.plan_edit(f"set block {name} in {self.name}", put)
 
     def plan_remove_block(self, name: str) -> Change:
         """Plan to remove a managed block, with the blank line above it.
@@ -278,15 +278,11 @@ class Dockerfile(Document):
         """
 
         def drop(edit: DockerfileEdit) -> None:
-            place = edit.block(name)
-            if place is None:
+            if not edit.remove_block(name):
                 known = sorted({part.entry.block for part in edit.parts if part.entry.block})
                 raise InvalidContentError(f"{self.name} has no block {name}.", hint=suggestion(name, known))
-            start, end = place
-            blank = start > 0 and edit.parts[start - 1].entry.kind == "blank"
-            edit.remove_parts(edit.parts[start - blank : end + 1])
 
-        return self._plan(f"remove block {name} from {self.name}", drop)
+        return self.plan_edit(f"remove block {name} from {self.name}", drop)
 
     def add(self, *instructions: str, block: str | None = None, dry_run: bool = False) -> Change:
         """Bring instructions in: `plan_add` and `Project.apply` in one.
@@ -362,7 +358,21 @@ class Dockerfile(Document):
         """
         return self.project.edit(lambda: self.plan_remove(keyword, *keys), dry_run=dry_run)
 
-    def _plan(self, title: str, edit: Callable[[DockerfileEdit], None]) -> Change:
+    def plan_edit(self, title: str, edit: Callable[[DockerfileEdit], object]) -> Change:
+        """Plan what a function does to the lines.
+
+        Parameters
+        ----------
+        title : str
+            What the change is called.
+        edit : callable
+            Edits the lines.
+
+        Raises
+        ------
+        ProjectError
+            When the file cannot be read, and what `edit` raises.
+        """
         before = self.read()
         content = self._content(before)
         work = DockerfileEdit(content.lines, content.line_end)
@@ -381,7 +391,7 @@ class Dockerfile(Document):
             check_inside_block(cell, name)
             merge(edit, cell, block=name)
 
-        return self._plan(f"merge into block {name} of {self.name}", bring)
+        return self.plan_edit(f"merge into block {name} of {self.name}", bring)
 
 
 def instructions(text: str) -> list[DockerfileEntry]:

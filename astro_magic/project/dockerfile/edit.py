@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from astro_magic.errors import InvalidContentError
@@ -268,17 +268,55 @@ class DockerfileEdit:
         marks = [place for place, part in enumerate(self.parts) if block_mark(part.entry.raw) in _marks(name)]
         return (marks[0], marks[1]) if marks else None
 
-    def put_block(self, name: str, lines: Sequence[str]) -> None:
-        """Make a managed block hold these lines; it is put below the last instruction when it is not there."""
+    def put_block(self, name: str, lines: Sequence[str], *, above: Collection[str] = (), below: int = 0) -> None:
+        """Make a managed block hold these lines.
+
+        Parameters
+        ----------
+        name : str
+            The block.
+        lines : sequence of str
+            Its lines.
+        above : collection of str, optional
+            Blocks that it is put above, when it is not there yet.
+        below : int, optional
+            The line, from 1, of the instruction that it is put below when it is not there yet, or of one in the block
+            that it is put below; by default the last one.
+        """
         place = self.block(name)
         new = self.make(lines)
-        if place is None:
-            parts = [*self.make(["", f"# >>> {name}"]), *new, *self.make([f"# <<< {name}"])]
-            self.append(parts, below=self.anchor(self.last_stage()))
+        if place is not None:
+            start, end = place
+            if [part.entry.raw for part in self.parts[start + 1 : end]] != [part.entry.raw for part in new]:
+                self.parts[start + 1 : end] = new
             return
+        block = self.make([f"# >>> {name}", *lines, f"# <<< {name}"])
+        next_one = min((found[0] for other in above if (found := self.block(other)) is not None), default=None)
+        anchor = next((part for part in self.parts if below and part.entry.line == below), None)
+        if anchor is not None and (inside := self.block(anchor.entry.block)) is not None:
+            anchor = self.parts[inside[1]]
+        if anchor is None and next_one is not None:
+            self.parts[next_one:next_one] = [*block, *self.make([""])]
+        else:
+            self.append([*self.make([""]), *block], below=anchor or self.anchor(self.last_stage()))
+            # What is put next is to find it.
+            self.settle()
+
+    def settle(self) -> None:
+        """Count what was put above and below as parts of the file."""
+        self.parts, self._new = self._all(), []
+        for part in self.parts:
+            part.above, part.below = [], []
+
+    def remove_block(self, name: str) -> bool:
+        """Take a managed block out, with the blank line above it; gives whether it was there."""
+        place = self.block(name)
+        if place is None:
+            return False
         start, end = place
-        if [part.entry.raw for part in self.parts[start + 1 : end]] != [part.entry.raw for part in new]:
-            self.parts[start + 1 : end] = new
+        blank = start > 0 and self.parts[start - 1].entry.kind == "blank"
+        self.remove_parts(self.parts[start - blank : end + 1])
+        return True
 
     def remove_parts(self, parts: Sequence[Part]) -> None:
         """Take whole entries out of the file."""

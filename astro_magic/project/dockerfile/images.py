@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project.dockerfile.lines import DockerfileEntry, assignments
 from astro_magic.project.dockerfile.words import plain
 
-__all__ = ["BaseImage", "argument_for", "base_of", "stage_images"]
+__all__ = ["BaseImage", "argument_for", "base_of", "stage_images", "stage_parents"]
 
 _VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?::?(?P<operator>[-+])(?P<word>[^}]*))?\})")
-_FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<stage>\S+))?", re.IGNORECASE)
+_FROM = re.compile(r"(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+\S+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -32,24 +32,40 @@ def stage_images(entries: Sequence[DockerfileEntry]) -> list[BaseImage]:
     InvalidContentError
         When a ``FROM`` names no image.
     """
-    values = _defaults(entries)
     stages: dict[str, BaseImage] = {}
     found = []
-    for entry in entries:
-        if entry.keyword != "FROM":
-            continue
-        match = _FROM.fullmatch(_resolve(entry.arguments, values).strip())
-        if match is None or match["image"].startswith(":") or match["image"].endswith(":"):
+    for entry, image in _named(entries):
+        if not image or image.startswith(":") or image.endswith(":"):
             raise InvalidContentError(
                 f"Dockerfile line {entry.line}: FROM {entry.arguments} names no image.",
                 hint="Give each ARG that FROM uses a default value above it.",
             )
-        image = match["image"].strip("\"'")
         base = stages.get(image.lower()) or BaseImage(image, entry.line)
-        if match["stage"]:
-            stages[match["stage"].lower()] = base
+        if entry.stage_name:
+            stages[entry.stage_name] = base
         found.append(base)
     return found
+
+
+def stage_parents(entries: Sequence[DockerfileEntry]) -> dict[int, int]:
+    """Find the stages, counted from 0, that build on an earlier one, and on which."""
+    names: dict[str, int] = {}
+    found = {}
+    for number, (entry, image) in enumerate(_named(entries)):
+        if image.lower() in names:
+            found[number] = names[image.lower()]
+        if entry.stage_name:
+            names[entry.stage_name] = number
+    return found
+
+
+def _named(entries: Sequence[DockerfileEntry]) -> Iterator[tuple[DockerfileEntry, str]]:
+    """Give each ``FROM`` with what it names: an image or an earlier stage; empty when it is neither."""
+    values = _defaults(entries)
+    for entry in entries:
+        if entry.keyword == "FROM":
+            match = _FROM.fullmatch(_resolve(entry.arguments, values).strip())
+            yield entry, match["image"].strip("\"'") if match else ""
 
 
 def base_of(entries: Sequence[DockerfileEntry]) -> BaseImage:

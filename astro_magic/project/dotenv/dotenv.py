@@ -211,6 +211,15 @@ class Dotenv(Document):
         chosen = {**(values or {}), **named}
         return self._plan(f"set in {self.name}", [_format(key, value) for key, value in chosen.items()])
 
+    @staticmethod
+    def can_hold(key: str, value: str) -> bool:
+        """Tell whether a variable can be written on one line of an environment file."""
+        try:
+            _format(key, value)
+        except InvalidContentError:
+            return False
+        return True
+
     def plan_remove(self, *keys: str) -> Change:
         """Plan to remove variables.
 

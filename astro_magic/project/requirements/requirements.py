@@ -31,8 +31,13 @@ class Requirements(EntriesDocument):
         """
         return tuple(parse(self.lines()))
 
-    def included(self) -> tuple[Requirements, ...]:
+    def included(self, *, constraints: bool = True) -> tuple[Requirements, ...]:
         """Give the files of the project that this one includes with ``-r`` or ``-c``, and those that they include.
+
+        Parameters
+        ----------
+        constraints : bool, optional
+            Whether those included with ``-c`` are among them, which request nothing.
 
         Raises
         ------
@@ -41,13 +46,14 @@ class Requirements(EntriesDocument):
         InvalidContentError
             When one is no UTF-8 text.
         """
+        options = {"--requirement", "--constraint"} if constraints else {"--requirement"}
         found: dict[str, Requirements] = {}
         waiting: list[Requirements] = [self]
         while waiting:
             document = waiting.pop(0)
             for entry in document.entries():
                 option, _, target = entry.meaning.partition(" ")
-                if entry.kind != "option" or option not in {"--requirement", "--constraint"}:
+                if entry.kind != "option" or option not in options:
                     continue
                 name = posixpath.normpath(posixpath.join(posixpath.dirname(document.name), target))
                 path = self.project.root / name

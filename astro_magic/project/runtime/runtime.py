@@ -54,6 +54,17 @@ class Runtime:
         """The major version of Airflow: 2 or 3."""
         return int(self.airflow.partition(".")[0])
 
+    @property
+    def onbuild(self) -> bool:
+        """Whether the image installs a project's packages and copies its files before the Dockerfile's first line."""
+        return "airflow:" not in self.image and "-base" not in self.tag
+
+    @property
+    def known_python(self) -> str:
+        """The Python version where name and tag tell it for certain; else empty."""
+        guessed = "airflow:" in self.image and f"python{self.python}" not in self.tag
+        return "" if guessed else self.python
+
     @classmethod
     def from_dockerfile(cls, text: str) -> Runtime:
         """Find out the runtime that a Dockerfile builds on.

@@ -1,6 +1,7 @@
 """What ``airflow_settings.yaml`` holds: connections, pools and variables, and what may be said of each.
 
-The fields are those that the Astro CLI 1.45 reads (``settings/types.go``); it ignores all others without a word.
+The fields are those that the Astro CLI 1.45 reads (``settings/types.go``), and what Airflow's REST API knows beyond
+them; the CLI ignores all others without a word.
 """
 
 from __future__ import annotations
@@ -29,13 +30,21 @@ __all__ = [
 ]
 
 KindName = Literal["connection", "pool", "variable"]
-FieldType = Literal["text", "port", "slots", "extra"]
+FieldType = Literal["text", "port", "slots", "extra", "flag"]
 
 #: What stands in ``conn_extra`` of a new project, in Astro Magic's template as in the Astro CLI's.
 EXAMPLE_EXTRA: Tree = {"example_extra_field": Scalar("example-value")}
 
 #: Airflow's own rule for the id of a connection (``airflow.models.connection.sanitize_conn_id``).
 _CONN_ID = re.compile(r"[\w#!()\-.:/\\]{1,250}")
+#: What to do about a list or a mapping in a field.
+_HINTS: Mapping[FieldType, str] = {
+    "text": "Write it as one text, in quotes; JSON is text as well.",
+    "port": "Write a whole number.",
+    "slots": "Write a whole number.",
+    "extra": "Write a mapping, or a JSON object in quotes.",
+    "flag": "Write true or false.",
+}
 _INTEGER = re.compile(r"-?[0-9]+")
 
 
@@ -51,8 +60,10 @@ class Kind:
         The key of their list under ``airflow``.
     id : str
         The field that names one.
-    fields : Mapping of str to {"text", "port", "slots", "extra"}
+    fields : Mapping of str to {"text", "port", "slots", "extra", "flag"}
         All fields, and what each holds.
+    own : tuple of str
+        Of these, those that only Astro Magic reads.
     required : tuple of str
         Of these, one has to have a value in a new one.
     synonyms : Mapping of str to str
@@ -63,6 +74,7 @@ class Kind:
     section: str
     id: str
     fields: Mapping[str, FieldType]
+    own: tuple[str, ...]
     required: tuple[str, ...]
     synonyms: Mapping[str, str]
 
@@ -82,11 +94,15 @@ _KINDS = (
             "conn_port": "port",
             "conn_uri": "text",
             "conn_extra": "extra",
+            "conn_description": "text",
+            "conn_team": "text",
         },
+        own=("conn_description", "conn_team"),
         required=("conn_type", "conn_uri"),
         synonyms={
             "connection_id": "conn_id",
             "database": "conn_schema",
+            "team_name": "conn_team",
             "db": "conn_schema",
             "extras": "conn_extra",
             "name": "conn_id",
@@ -100,17 +116,41 @@ _KINDS = (
         name="pool",
         section="pools",
         id="pool_name",
-        fields={"pool_name": "text", "pool_slot": "slots", "pool_description": "text"},
+        fields={
+            "pool_name": "text",
+            "pool_slot": "slots",
+            "pool_description": "text",
+            "pool_include_deferred": "flag",
+            "pool_team": "text",
+        },
+        own=("pool_include_deferred", "pool_team"),
         required=("pool_slot",),
-        synonyms={"id": "pool_name", "pool": "pool_name", "pool_slots": "pool_slot", "slots": "pool_slot"},
+        synonyms={
+            "id": "pool_name",
+            "pool": "pool_name",
+            "pool_slots": "pool_slot",
+            "slots": "pool_slot",
+            "team_name": "pool_team",
+        },
     ),
     Kind(
         name="variable",
         section="variables",
         id="variable_name",
-        fields={"variable_name": "text", "variable_value": "text"},
+        fields={
+            "variable_name": "text",
+            "variable_value": "text",
+            "variable_description": "text",
+            "variable_team": "text",
+        },
+        own=("variable_description", "variable_team"),
         required=("variable_value",),
-        synonyms={"id": "variable_name", "key": "variable_name", "val": "variable_value"},
+        synonyms={
+            "id": "variable_name",
+            "key": "variable_name",
+            "team_name": "variable_team",
+            "val": "variable_value",
+        },
     ),
 )
 
@@ -215,8 +255,9 @@ def check_field(kind: Kind, name: str, tree: Tree, where: str) -> Tree:
     if holds == "extra" and isinstance(tree, dict):
         return settled(tree)
     if not isinstance(tree, Scalar):
-        hint = "Write it as one text, in quotes; JSON is text as well." if holds == "text" else "Write a whole number."
-        raise InvalidContentError(f"{where} is a list or a mapping.", hint=hint)
+        raise InvalidContentError(f"{where} is a list or a mapping.", hint=_HINTS[holds])
+    if holds == "flag":
+        return _check_flag(tree.text, where)
     if holds == "extra":
         _check_json(tree.text, where)
     elif holds != "text":
@@ -241,6 +282,12 @@ def _check_number(holds: FieldType, text: str, where: str) -> Scalar:
             hint="Write a whole number from 1 on, or -1 for as many as are asked for.",
         )
     return Scalar(str(number), typed=True)
+
+
+def _check_flag(text: str, where: str) -> Scalar:
+    if text.lower() not in {"true", "false"}:
+        raise InvalidContentError(f"{where} is no truth value.", hint="Write true or false.")
+    return Scalar(text.lower(), typed=True)
 
 
 def _check_json(text: str, where: str) -> None:

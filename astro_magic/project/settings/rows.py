@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ class Row:
         The row itself; None when an alias stands in its place.
     line : int
         The line where it begins, counted from 1.
+    column : int
+        The column where it begins, counted from 1.
     tree : dict of str to Tree
         What it says, by key as it is written.
     keys : dict of str to str
@@ -42,6 +45,7 @@ class Row:
     index: int
     node: MappingNode | None
     line: int
+    column: int
     tree: dict[str, Tree] = field(repr=False)
     keys: dict[str, str] = field(repr=False)
 
@@ -98,7 +102,7 @@ class Rows:
     def __init__(self, document: YamlText, *, whole: bool = True) -> None:
         self.document = document
         self.parent: MappingNode | None = None if whole else document.root
-        found = document.root.find_any(ROOT) if document.root is not None else None
+        found = self._only(document.root, ROOT)
         if found is not None:
             value = _target(found[1])
             if isinstance(value, MappingNode):
@@ -113,8 +117,37 @@ class Rows:
 
     def section(self, kind: Kind) -> tuple[str, Node] | None:
         """Give the key of a section as it is written, and its value; None when it is not there."""
-        found = self.parent.find_any(kind.section) if self.parent is not None else None
+        found = self._only(self.parent, kind.section)
         return None if found is None else (found[0].text, found[1])
+
+    def stray(self) -> Iterator[tuple[Kind, str, int]]:
+        """Give the sections that stand where nothing reads them, with the kind that is meant, and where that is."""
+        sections = {kind.section: kind for kind in KINDS.values()}
+        root = self.document.root
+        for key, _ in root.pairs if root is not None and root is not self.parent else ():
+            if key.text.lower() in sections:
+                yield sections[key.text.lower()], key.text, key.start
+        for key, _ in self.parent.pairs if self.parent is not None else ():
+            if key.text.lower() not in (*sections, "<<"):
+                (close,) = difflib.get_close_matches(key.text.lower(), sections, n=1, cutoff=0)
+                yield sections[close], key.text, key.start
+
+    def _only(self, mapping: MappingNode | None, name: str) -> tuple[ScalarNode, Node] | None:
+        """Find a key in any case; that it is there in two would lose what stands under one of them."""
+        found = [pair for pair in mapping.pairs if pair[0].text.lower() == name] if mapping is not None else []
+        if len(found) > 1:
+            self.document.refuse(
+                f"has the key {found[1][0].text!r}, which is {found[0][0].text!r} in other capitals",
+                found[1][0].start,
+                hint="Bring both together; readers differ in which of them counts.",
+            )
+        return found[0] if found else None
+
+    def place(self, row: Row, name: str) -> tuple[int, int]:
+        """Give the line and the column of a field of a row; those of the row when it is not written there."""
+        key = row.keys.get(name)
+        pair = row.node.find(key) if row.node is not None and key is not None else None
+        return (row.line, row.column) if pair is None else self.document.place(pair[0].start)
 
     def _section(self, kind: Kind) -> Iterator[Row]:
         section = self.section(kind)
@@ -128,12 +161,12 @@ class Rows:
                 hint=f"Begin each of its items with '- {kind.id}:'.",
             )
         for index, item in enumerate(sequence.items):
-            line = self.document.line(item.start)
+            line, column = self.document.place(item.start)
             tree = self.document.tree(item)
             if isinstance(tree, dict):
                 keys = {key.lower(): key for key in tree}
                 node = item if isinstance(item, MappingNode) else None
-                yield Row(kind, sequence, index, node, line, tree, keys)
+                yield Row(kind, sequence, index, node, line, column, tree, keys)
             elif not is_null(tree):
                 self.document.refuse(
                     f"has something else than a mapping as an item of {kind.section}",

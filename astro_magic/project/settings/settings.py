@@ -20,6 +20,7 @@ from astro_magic.project.settings.objects import (
     unknown_field,
 )
 from astro_magic.project.settings.rows import ROOT, Row, Rows
+from astro_magic.project.settings.values import SettingsObjects, read_objects
 from astro_magic.project.yaml.edits import YamlEdit
 from astro_magic.project.yaml.text import YamlText, read_yaml
 from astro_magic.project.yaml.values import (
@@ -58,6 +59,20 @@ class Settings(Document):
         """
         rows = Rows(self.parsed()).rows
         return tuple(row.entry for row in rows if not row.blank and kind in {None, row.kind.name})
+
+    def objects(self) -> SettingsObjects:
+        """Read what the file makes of a running Airflow: its objects with their full values, secrets included.
+
+        A row that cannot be used is a problem of the result, and no error.
+
+        Raises
+        ------
+        FileAccessError
+            When the file cannot be read.
+        InvalidContentError
+            When it is no UTF-8 text, no YAML, or no settings file.
+        """
+        return read_objects(Rows(self.parsed()), self.name)
 
     def parsed(self) -> YamlText:
         """Read the file as YAML.
@@ -120,21 +135,30 @@ class Settings(Document):
         InvalidContentError
             As `plan_merge`.
         """
-        described = kind_of(kind)
-        where = f"The {kind} {name[:60]!r}"
-        fields: dict[str, Tree | None] = {described.id: check_field(described, described.id, Scalar(name), "The id")}
-        for key, value in values.items():
-            if key not in described.fields:
-                raise unknown_field(described, key, where)
-            if key != described.id:
-                named = f"{key} of the {kind} {name[:60]!r}"
-                fields[key] = None if value is None else check_field(described, key, from_json(value), named)
-            elif value != name:
-                raise InvalidContentError(
-                    f"{where} cannot be given another {key}.", hint="Set one with the new id, then remove this one."
-                )
-        item = {key: tree for key in described.fields if (tree := fields.get(key)) is not None}
-        return Change(f"set in {self.name}", (self._plan([SettingsChange(described, name, where, fields, item)]),))
+        return self.plan_set_all([(kind, name, values)])
+
+    def plan_set_all(self, objects: Iterable[tuple[KindName, str, Mapping[str, object]]]) -> Change:
+        """Plan to set fields of several objects, each given by kind, id and fields, as `plan_set` does of one."""
+        incoming = [_incoming(kind, name, values) for kind, name, values in objects]
+        return Change(f"set in {self.name}", (self._plan(incoming),))
+
+    @staticmethod
+    def check(kind: KindName, name: str, values: Mapping[str, object], *, new: bool) -> None:
+        """Check that fields of an object can be set, given as to `plan_set`.
+
+        Parameters
+        ----------
+        new : bool
+            Whether it is to be made by that.
+
+        Raises
+        ------
+        InvalidContentError
+            When they cannot.
+        """
+        incoming = _incoming(kind, name, values)
+        if new:
+            incoming.check_complete()
 
     def plan_remove(self, kind: KindName, *names: str) -> Change:
         """Plan to remove objects, with the comments right above them.
@@ -195,12 +219,8 @@ class Settings(Document):
 
         Parameters
         ----------
-        kind : {"connection", "pool", "variable"}
-            Its kind.
-        name : str
-            Its id.
-        values : Mapping of str to object
-            By field; None removes one.
+        kind, name, values : str, str, Mapping of str to object
+            As for `plan_set`.
         dry_run : bool, optional
             Only plan it.
 
@@ -236,6 +256,25 @@ class Settings(Document):
         merge = _Merge(read_yaml("".join(content.lines), self.name))
         merge.bring(incoming)
         return self._plan_lines(before, content, split_lines(merge.text()))
+
+
+def _incoming(kind: KindName, name: str, values: Mapping[str, object]) -> SettingsChange:
+    """Make what is to be brought into a file of the fields of an object."""
+    described = kind_of(kind)
+    where = f"The {kind} {name[:60]!r}"
+    fields: dict[str, Tree | None] = {described.id: check_field(described, described.id, Scalar(name), "The id")}
+    for key, value in values.items():
+        if key not in described.fields:
+            raise unknown_field(described, key, where)
+        if key != described.id:
+            named = f"{key} of the {kind} {name[:60]!r}"
+            fields[key] = None if value is None else check_field(described, key, from_json(value), named)
+        elif value != name:
+            raise InvalidContentError(
+                f"{where} cannot be given another {key}.", hint="Set one with the new id, then remove this one."
+            )
+    item = {key: tree for key in described.fields if (tree := fields.get(key)) is not None}
+    return SettingsChange(described, name, where, fields, item)
 
 
 class _Merge:

@@ -144,6 +144,10 @@ class YamlText:
         """Give the line of a position, counted from 1."""
         return bisect_left(self._line_ends, position) + 1
 
+    def place(self, position: int) -> tuple[int, int]:
+        """Give the line and the column of a position, both counted from 1."""
+        return self.line(position), position - self.text.rfind("\n", 0, position)
+
     @cached_property
     def _line_ends(self) -> list[int]:
         return [match.start() for match in re.finditer("\n", self.text)]
@@ -160,8 +164,8 @@ class YamlText:
         hint : str
             What to do.
         """
-        column = position - self.text.rfind("\n", 0, position)
-        raise InvalidContentError(f"{self.subject} {problem} (line {self.line(position)}, column {column}).", hint=hint)
+        line, column = self.place(position)
+        raise InvalidContentError(f"{self.subject} {problem} (line {line}, column {column}).", hint=hint)
 
     def tree(self, node: Node | None = None, *, changes: Mapping[int, Callable[[Any], Tree]] | None = None) -> Tree:
         """Give what a node says, or the whole document; with aliases and merge keys written out.

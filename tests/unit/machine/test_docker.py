@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from astro_magic.machine.docker import _sockets, check_docker
+from astro_magic.machine.docker import check_docker, engine_sockets
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for docker is a shell script")
 
@@ -181,6 +181,6 @@ def test_of_an_engine_elsewhere_no_socket_here_is_asked(monkeypatch, tmp_path):
 def test_the_usual_sockets(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
-    system, rootless, *desktops = _sockets()
+    system, rootless, *desktops = engine_sockets()
     assert (system, rootless) == (Path("/var/run/docker.sock"), Path("/run/user/1000/docker.sock"))
     assert {path.relative_to(tmp_path).parts[0] for path in desktops} == {".docker", ".colima", ".rd", ".orbstack"}

@@ -22,6 +22,7 @@ FORK = (
     "child = subprocess.Popen([sys.executable, '-c', sys.argv[1], '127.0.0.1'], cwd='/')\n"
     "sys.stdin.read(); child.kill(); child.wait()"
 )
+INSTANCE = "5f3a"
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def listening():
     children = []
 
     def start(*, cwd=None, address="127.0.0.1"):
-        child = subprocess.Popen([sys.executable, "-c", LISTEN, address], cwd=cwd, stdout=subprocess.PIPE)
+        given = {**os.environ, "ASTRO_MAGIC_INSTANCE": INSTANCE}
+        child = subprocess.Popen([sys.executable, "-c", LISTEN, address], cwd=cwd, stdout=subprocess.PIPE, env=given)
         children.append(child)
         return child, int(child.stdout.readline())
 
@@ -45,11 +47,10 @@ def use_port(project, port, section="api-server"):
     (project.root / ".astro/config.yaml").write_text(f"project:\n  name: shop\n{section}:\n  port: {port}\n")
 
 
-def record(project, pid, port, *, off=0.0):
+def record(project, pid, port, *, instance=INSTANCE):
     file = project.root / ".astro/magic/run/supervisor.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    started = psutil.Process(pid).create_time() + off
-    file.write_text(json.dumps({"pid": pid, "port": port, "started": started}))
+    file.write_text(json.dumps({"pid": pid, "port": port, "instance": instance}))
 
 
 def unused():
@@ -132,7 +133,11 @@ def test_this_projects_own_airflow_is_as_it_should_be(project, listening):
 @pytest.mark.skipif(sys.platform == "win32", reason="works in the root folder")
 def test_a_component_belongs_to_the_supervisor_that_it_descends_from(project):
     parent = subprocess.Popen(
-        [sys.executable, "-c", FORK, LISTEN], cwd=project.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", FORK, LISTEN],
+        cwd=project.root,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "ASTRO_MAGIC_INSTANCE": INSTANCE},
     )
     try:
         port = int(parent.stdout.readline())
@@ -160,7 +165,7 @@ def test_another_projects_airflow_is_named(project, listening, tmp_path):
 def test_a_process_id_that_is_used_again_is_not_taken_for_airflow(project, listening):
     child, port = listening(cwd=project.root)
     use_port(project, port)
-    record(project, child.pid, port, off=-100)
+    record(project, child.pid, port, instance="another")
     [result] = check_port(project)
     assert result.state == "warning"
     assert "this project" not in result.detail
@@ -195,7 +200,7 @@ def test_a_project_that_is_opened_by_a_link(project, listening, tmp_path):
     assert (result.state, result.detail) == ("good", f"held by this project's Airflow (process {child.pid})")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"pid": 1}', '{"pid": "x", "port": 1, "started": 1}'])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"pid": 1}', '{"pid": "x", "port": 1, "instance": 1}'])
 def test_a_record_that_is_broken_is_none(project, listening, text):
     child, port = listening(cwd=project.root)
     use_port(project, port)

@@ -3,19 +3,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import astro_magic
+from astro_magic.airflow.configuration import ConfigOption
 from astro_magic.dags.results import DagSummary, ParseResult, TaskNode, TaskResult, TestRun
-from astro_magic.engines.engine import Component, EngineStatus, InstalledPackage, StopResult
-from astro_magic.environment import RestartResult, StartResult
+from astro_magic.dependencies.dependencies import read_dependencies
+from astro_magic.engines.answers import Component, EngineStatus, Preparation, StopResult
+from astro_magic.engines.installation import Installation, InstalledPackage
 from astro_magic.project.fingerprint import Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
-from astro_magic.system.events import OutputLine, Step
+from astro_magic.results import OpenedUi, RestartResult, StartResult
+from astro_magic.system.events import OutputLine, Step, run
 
 NOW = datetime(2026, 11, 20, 10, 42, 7, tzinfo=UTC)
 
@@ -46,6 +50,7 @@ class FakeEnvironment:
     results: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     engine: object = field(default_factory=lambda: SimpleNamespace(title="local processes"))
+    objects: object = None
 
     def _answer(self, name, default, **asked):
         self.asked.append((name, asked))
@@ -60,28 +65,49 @@ class FakeEnvironment:
     def status(self):
         return self._answer("status", self.state)
 
-    def pending(self):
+    def pending(self, status=None):
         return self._answer("pending", self.waiting)
 
-    def start(self, *, port=None, timeout=120.0, listener=None):
+    def prepare(self, options=None, *, listener=None):
+        return self._answer("prepare", Preparation(None, "3.3.2", "3.12", 131, 2, created=True), options=options)
+
+    def start(self, options=None, *, listener=None):
         listener(Step("environment", "environment", "done", "131 packages", 2.6))
-        return self._answer("start", StartResult(RUNNING, False, 4.1), port=port, timeout=timeout)
+        return self._answer("start", StartResult(RUNNING, False, 4.1), options=options)
 
     def stop(self, *, listener=None):
         return self._answer("stop", StopResult(4))
 
-    def restart(self, *, timeout=120.0, listener=None):
-        return self._answer("restart", RestartResult(self.waiting, RUNNING, 6.0), timeout=timeout)
+    def restart(self, options=None, *, force=False, listener=None):
+        return self._answer("restart", RestartResult(self.waiting, RUNNING, 6.0), options=options, force=force)
 
-    def kill(self, *, listener=None):
-        return self._answer("kill", StopResult(4, 1, (".astro/standalone",)))
+    def add_packages(self, *, listener=None):
+        return self._answer("add_packages", False)
+
+    def kill(self, *, images=False, listener=None):
+        return self._answer("kill", StopResult(4, 1, (".astro/standalone",)), images=images)
+
+    def open_ui(self):
+        return self._answer("open_ui", OpenedUi("http://localhost:8080", opened=True, login="user admin"))
+
+    def task_logs(self, choice, query):
+        return iter(self._answer("task_logs", [OutputLine("clean[2]", "cleaned")], choice=choice, query=query))
+
+    def watch(self):
+        yield from self._answer("watch", (self.state,))
+
+    def compose_file(self, *, listener=None):
+        return self._answer("compose_file", "services: {}\n")
+
+    def airflow_configuration(self, *, listener=None):
+        return self._answer("airflow_configuration", (ConfigOption("core", "parallelism", "4"),))
 
     def logs(self, query):
         lines = [OutputLine("scheduler", "started"), OutputLine("triggerer", "<script>alert(1)</script>")]
         return iter(self._answer("logs", lines, query=query))
 
-    def run(self, argv, *, listener=None):
-        lines, exit_code = self._answer("run", (["hello"], 0), argv=argv)
+    def run(self, argv, *, component="", listener=None):
+        lines, exit_code = self._answer("run", (["hello"], 0), argv=argv, component=component)
         for line in lines:
             listener(OutputLine("stdout", line))
         return exit_code
@@ -91,6 +117,11 @@ class FakeEnvironment:
             "packages",
             (InstalledPackage("apache-airflow", "3.3.2"), InstalledPackage("pandas", "2.3.1", "pandas>=2")),
         )
+
+    def dependencies(self, *, newest=None, listener=None):
+        found = Installation(self.packages(), os_packages=self.results.get("os_packages"))
+        engine: Any = SimpleNamespace(installation=lambda: found)
+        return run(read_dependencies(self.project, engine, newest=newest), listener)
 
     def check_requirements(self, text, *, listener=None):
         resolution = Resolution("", {"polars": "1.35.2"}, "3.3.2", 0.2, changes=("adds polars 1.35.2",))
@@ -107,6 +138,10 @@ class FakeEnvironment:
 
     def trigger(self, dag_id, *, conf=None, wait=False, timeout=600.0, listener=None):
         return self._answer("trigger", None, dag_id=dag_id, conf=conf, wait=wait, timeout=timeout)
+
+    @staticmethod
+    def masked(text):
+        return text
 
     def dag_ids(self):
         return self._answer("dag_ids", ("orders", "refunds"))

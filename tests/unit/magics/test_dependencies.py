@@ -15,6 +15,19 @@ def text_of(project, name="Dockerfile"):
     return (project.root / name).read_text()
 
 
+def test_what_is_only_added_needs_no_restart(shell, project, environment, running):
+    environment.results["add_packages"] = True
+    assert "Added to the running environment in" in repr(shell.cell("%%requirements\npolars\n"))
+    environment.results["add_packages"] = errors.ProjectBusyError("Somebody else works on it.")
+    assert "Added" not in repr(shell.cell("%%requirements\nduckdb\n"))
+    assert "duckdb" in text_of(project, "requirements.txt")
+    environment.results["add_packages"] = errors.RestartNeededError("http is a provider, which Airflow looks for.")
+    assert "http is a provider, which Airflow looks for." in repr(shell.cell("%%requirements\nhttp\n"))
+    environment.asked.clear()
+    shell.cell("%%requirements --dry-run\npandas\n")
+    assert "add_packages" not in [name for name, _ in environment.asked]
+
+
 def test_packages(shell, project, environment):
     cell = "%%packages\nunixodbc-dev  # for pyodbc\ngit=1:2.39*\n"
     assert repr(shell.cell(cell)).splitlines() == [

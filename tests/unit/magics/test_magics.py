@@ -1,17 +1,20 @@
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
 from IPython.core.error import UsageError
 
 from astro_magic import errors
 from astro_magic.airflow.runs import DagRun, TaskInstance
+from astro_magic.airflow.task_logs import TaskChoice
 from astro_magic.dags.results import ImportFailure, ParseResult, TaskResult, TestRun
-from astro_magic.engines.engine import Problem
+from astro_magic.engines.answers import Problem
+from astro_magic.engines.options import StartOptions
 from astro_magic.project.fingerprint import Action, Pending, Reason
+from astro_magic.results import OpenedUi
+from tests.unit.magics.conftest import STOPPED
 
 NOW = datetime(2026, 11, 20, 10, 42, 7, tzinfo=UTC)
 
@@ -29,6 +32,7 @@ LINE_MAGICS = [
     "astro_installed",
     "astro_kill",
     "astro_logs",
+    "astro_open",
     "astro_packages",
     "astro_requirements",
     "astro_restart",
@@ -135,12 +139,25 @@ def test_status(shell, running):
 def test_start_and_restart(shell, environment):
     text = repr(shell.cell("%astro_start --port 9000 --timeout 5 --engine local"))
     assert text.startswith("shop · Airflow is up in 4.1 s · http://localhost:8080")
-    assert ("start", {"port": 9000, "timeout": 5.0}) in environment.asked
+    assert ("start", {"options": StartOptions(9000, 5.0)}) in environment.asked
     assert ("open", {"engine": "local"}) in environment.asked
     environment.waiting = Pending((Reason(".env", "+ A", Action.RECREATE),))
     text = repr(shell.cell("%astro_restart"))
-    assert text.startswith("shop · recreate applied in 6.0 s")
+    assert text.startswith("shop · .env applied in 6.0 s")
     assert ".env  + A" in text
+
+
+def test_a_restart_that_is_asked_for_with_nothing_pending(shell, environment):
+    text = repr(shell.cell("%astro_restart --force"))
+    assert text.startswith("shop · restarted in 6.0 s")
+    assert environment.asked[-1][1]["force"]
+
+
+def test_a_warm_process_is_told_while_nothing_runs(shell, environment):
+    environment.state = replace(STOPPED, warm_memory=231_000_000)
+    text = repr(shell.cell("%astro_status"))
+    told = "A warm process is kept for the next start: 231 MB; ASTRO_MAGIC_WARM=off switches it off."
+    assert told in text
 
 
 def test_quiet_gives_one_line(shell, running):
@@ -170,6 +187,25 @@ def test_logs(shell, running):
     assert (query.components, query.tail, query.grep) == (("api server", "scheduler"), 5, "a{2} b")
     with pytest.raises(UsageError, match="not a regular expression"):
         shell.cell("%astro_logs --grep (")
+
+
+def test_logs_of_tasks(shell, running):
+    text = repr(shell.cell("%astro_logs --task orders.clean --run manual --try 2 --tail 5"))
+    assert "orders.clean · manual · try 2" in text
+    assert "cleaned" in text
+    asked = dict(running.asked)["task_logs"]
+    assert asked["choice"] == TaskChoice("orders.clean", "manual", 2)
+    assert asked["query"].tail == 5
+    for wrong in ("--run manual", "--try 1", "--task orders --try 0", "scheduler --task orders"):
+        with pytest.raises(UsageError):
+            shell.cell(f"%astro_logs {wrong}")
+
+
+def test_open(shell, running):
+    text = repr(shell.cell("%astro_open"))
+    assert text == "shop · opened in the browser · http://localhost:8080\nIf Airflow asks: user admin."
+    running.results["open_ui"] = OpenedUi("http://localhost:8080", opened=False)
+    assert repr(shell.cell("%astro_open")) == "shop · there is no browser here · http://localhost:8080"
 
 
 def test_following_logs_ends_with_an_interrupt(shell, running, capsys):
@@ -202,20 +238,6 @@ def test_bash_that_fails_raises_with_its_last_lines(shell, running):
         shell.cell("%astro_bash")
     with pytest.raises(UsageError):
         shell.cell("%%astro_bash ls\nls")
-
-
-def test_installed(shell, running):
-    view = shell.cell("%installed")
-    assert repr(view).startswith("2 packages installed, 1 requested by the project")
-    assert "1 of 2 packages match" in repr(shell.cell("%astro_installed apache-*"))
-
-
-def test_installed_as_a_data_frame(shell, running, monkeypatch):
-    frames = SimpleNamespace(DataFrame=lambda rows, columns: (rows, columns))
-    monkeypatch.setitem(sys.modules, "pandas", frames)
-    rows, columns = shell.cell("%installed pandas").df
-    assert rows == [("pandas", "2.3.1", "pandas>=2")]
-    assert columns == ["name", "version", "requested"]
 
 
 DAG = "from airflow.sdk import dag\n@dag\ndef orders():\n    return clean(rows)\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from IPython.core.error import UsageError
 
@@ -176,10 +174,8 @@ def test_sources_that_cannot_be_copied(shell, project, environment, tmp_path, mo
 
 def test_a_cell_of_five_megabytes(shell, project, environment):
     text = "lorem ipsum dolor sit amet, consectetur adipiscing elit sed do eiusmod\n" * 70_000
-    start = time.monotonic()
     view = shell.run_cell_magic("astro_file", "include/large.txt", text)
     shown = view._repr_mimebundle_()
-    assert time.monotonic() - start < 10
     assert (project.root / "include/large.txt").stat().st_size == len(text)
     assert shown["text/plain"].startswith("include/large.txt  created (+70000)")
     assert max(map(len, shown.values())) < 200_000

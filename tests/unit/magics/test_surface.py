@@ -78,6 +78,7 @@ def test_completion(shell, project, environment):
     assert "--tail" not in completions(shell, "%astro_logs --tail 3 --")
     assert completions(shell, "%astro_run or") == ["orders"]
     assert completions(shell, "%astro_trigger ") == ["orders", "refunds"]
+    assert completions(shell, "%astro_logs --task or") == ["orders"]
     assert completions(shell, "%astro_logs sche") == ["scheduler"]
     assert completions(shell, "%%astro_file requ") == ["requirements.txt"]
     assert completions(shell, "%%dag exam") == ["exampledag.py"]
@@ -181,7 +182,17 @@ def test_the_version_is_the_package_s():
     assert package["project"]["version"] == astro_magic.__version__
 
 
-HEAVY = ("pandas", "docker", "ipywidgets", "airflow", "httpx", "psutil", "astro_magic.environment", "packaging")
+HEAVY = (
+    "pandas",
+    "cryptography",
+    "docker",
+    "ipywidgets",
+    "airflow",
+    "httpx",
+    "psutil",
+    "astro_magic.environment",
+    "packaging",
+)
 
 
 def test_loading_imports_nothing_heavy():

@@ -6,6 +6,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from astro_magic import errors
+from astro_magic.project.fingerprint import Action, Pending, Reason
 
 CONNECTION = (
     "%%astro_settings\n"
@@ -163,7 +164,11 @@ def test_names_add_no_yaml(shell, project, environment):
 
 
 def test_settings_that_run_are_not_said_to_be_live(shell, running):
-    assert "No restart needed" not in repr(shell.cell("%astro_settings set pool heavy pool_slot=2"))
+    running.waiting = Pending((Reason("airflow_settings.yaml", "+ objects", Action.IMPORT_OBJECTS),))
+    text = repr(shell.cell("%astro_settings set pool heavy pool_slot=2"))
+    assert "No restart needed" not in text
+    assert "Pending: import objects (airflow_settings.yaml). Applies with %astro_restart." in text
+    running.waiting = Pending()
     assert "No restart needed" not in repr(shell.cell("%astro_config set api-server.port=8087"))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -11,9 +12,15 @@ from hypothesis import strategies as st
 
 from astro_magic.errors import InvalidContentError
 from astro_magic.project import Project
+from astro_magic.project.checks.dockerfile_secrets import check_secrets
+from astro_magic.project.checks.dockerfile_steps import check_steps
+from astro_magic.project.checks.dockerfile_user import check_user
 from astro_magic.project.dockerfile.dockerfile import Dockerfile, instructions
+from astro_magic.project.dockerfile.images import stage_images
 from astro_magic.project.dockerfile.lines import assignments, parse
+from astro_magic.project.dockerfile.stages import Stages
 from astro_magic.project.dockerfile.words import KEYWORDS, plain
+from astro_magic.project.recipes.documented import find_documented
 
 BASE = "FROM astrocrpublic.azurecr.io/runtime:3.1-1\n"
 CERTIFICATE = "USER root\nCOPY ca.crt /usr/local/share/ca-certificates/x/\nRUN update-ca-certificates\nUSER astro\n"
@@ -58,6 +65,28 @@ LINE = st.one_of(
         ]
     ),
     st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), max_size=10),
+)
+STEP = st.one_of(
+    LINE,
+    st.sampled_from(
+        [
+            "FROM apache/airflow:3.1.8-python3.12 AS y",
+            "FROM ${T}",
+            "RUN --mount=type=ssh,id=a pip install -r a.txt",
+            "RUN pip install -i https://a:b@c/d git+ssh://git@e/f",
+            "RUN rm -rf /usr/local/lib/python3.9/site-packages",
+            'RUN ["pip", "install"',
+            "RUN bash -c",
+            "RUN --mount=",
+            "COPY id_rsa /usr/local/share/ca-certificates/",
+            "COPY --from=7 /usr/local/lib/python3.9 /x",
+            "COPY [",
+            "ADD",
+            "ARG PIP_INDEX_URL",
+            "ENV UV_INDEX='https://$A:$B@c",
+            "pip install x",
+        ]
+    ),
 )
 FILE = st.builds(
     lambda mark, lines, end, final: (
@@ -113,6 +142,18 @@ def changed(content, plan):
 @given(st.lists(LINE, max_size=15))
 def test_entries_cover_the_file(lines):
     assert [line for entry in parse(lines) for line in entry.raw.split("\n")] == lines
+
+
+@given(st.lists(STEP, max_size=15))
+def test_no_check_fails_on_any_file(lines):
+    entries = parse(lines)
+    find_documented(entries)
+    stages = Stages(entries)
+    found = [*check_secrets(entries, stages), *check_user(entries, stages)]
+    with contextlib.suppress(InvalidContentError):
+        found += check_steps(entries, stages, stage_images(entries))
+    places = {entry.line for entry in entries if entry.kind == "instruction"}
+    assert {finding.line for finding in found} <= places
 
 
 @given(FILE)

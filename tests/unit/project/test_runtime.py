@@ -124,3 +124,18 @@ def test_the_images_before_the_runtime_name_airflow_itself():
     assert (found.airflow, found.exact) == ("2.2.5", True)
     with pytest.raises(InvalidContentError):
         Runtime.from_image("quay.io/astronomer/ap-airflow:latest")
+
+
+@pytest.mark.parametrize(
+    ("image", "onbuild", "python"),
+    [
+        ("astrocrpublic.azurecr.io/runtime:3.3-8-python-3.12", True, "3.12"),
+        ("quay.io/astronomer/astro-runtime:12.1.0-base", False, "3.12"),
+        # Their tags leave open which Python it is.
+        ("apache/airflow:2.8.1", False, ""),
+        ("apache/airflow:3.1.8-python3.11", False, "3.11"),
+    ],
+)
+def test_what_an_image_does_and_has_for_certain(image, onbuild, python):
+    runtime = Runtime.from_image(image)
+    assert (runtime.onbuild, runtime.known_python) == (onbuild, python)

@@ -104,7 +104,7 @@ def test_a_reference_is_no_option_and_no_refspec(repository, target, reference):
     ],
 )
 def test_addresses_that_run_commands_are_refused(url, target, monkeypatch):
-    monkeypatch.setattr("astro_magic.sources.git.processes.run", lambda *_, **__: pytest.fail("git was called"))
+    monkeypatch.setattr("astro_magic.sources.git_command.processes.run", lambda *_, **__: pytest.fail("git was called"))
     with pytest.raises(InvalidPathError, match="no address"):
         clone(url, target)
 

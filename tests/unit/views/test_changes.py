@@ -43,13 +43,19 @@ def test_how_much_of_a_file_changed(before, after, said):
         ("Dockerfile.dockerignore", False, None),
         ("dags/a.py", False, None),
         ("dags/a.py", True, "No restart needed."),
-        ("airflow_settings.yaml", True, None),
+        ("airflow_settings.yaml", True, "No restart needed."),
         (".astro/config.yaml", True, None),
     ],
 )
 def test_what_applies_a_change(name, running, said):
     lines = repr(ChangeView(change((name, None, b"")), pending=Pending(), running=running)).splitlines()
     assert lines[1:] == ([said] if said else [])
+
+
+def test_what_is_in_the_running_environment_already():
+    view = ChangeView(change(("requirements.txt", b"", b"polars\n")), pending=Pending(), running=True)
+    view.added_in = 0.64
+    assert repr(view).endswith("\nAdded to the running environment in 0.6 s; no restart needed.")
 
 
 def test_what_did_not_change_applies_with_nothing():

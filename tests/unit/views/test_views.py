@@ -6,23 +6,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from astro_magic.dags.results import DagSummary, ImportFailure, ParseResult, TaskNode, TaskResult, TestRun
-from astro_magic.engines.engine import Component, EngineStatus, InstalledPackage, StopResult
-from astro_magic.environment import StartResult
+from astro_magic.dependencies.os_packages import OsPackage
+from astro_magic.dependencies.packages import Package
+from astro_magic.dependencies.requests import Request
+from astro_magic.dependencies.tree import DependencyTree, Link, MetNeed, Way
+from astro_magic.engines.answers import Component, EngineStatus, StopResult
 from astro_magic.machine.result import CheckResult
 from astro_magic.project.changes import Change, FileChange
 from astro_magic.project.checks.finding import Finding
 from astro_magic.project.fingerprint import Action, Pending, Reason
 from astro_magic.project.project import Project
+from astro_magic.results import StartResult
 from astro_magic.system.events import OutputLine, Step
 from astro_magic.system.history import HistoryEntry, HistoryFile
 from astro_magic.views import (
     ChangeView,
     CommandView,
+    DependencyTreeView,
     DifferenceView,
     DoctorView,
     EntriesView,
     HistoryView,
     LogView,
+    OsPackagesView,
     OverviewView,
     PackagesView,
     ParseView,
@@ -35,6 +41,7 @@ from astro_magic.views.dags import failure_lines
 
 EVIL = "<script>alert(1)</script>"
 FINDING = Finding(EVIL, "error", EVIL, EVIL, EVIL, 1)
+PACKAGE = Package(EVIL, EVIL, EVIL, EVIL, 1, EVIL, (EVIL,), (EVIL,), EVIL)
 NOW = datetime(2026, 11, 20, 10, 42, 7, tzinfo=UTC)
 
 
@@ -55,7 +62,11 @@ def evil_views(root):
         StopView(EVIL, StopResult(1, 1, (EVIL,)), seconds=1, killed=True),
         LogView([OutputLine(EVIL, EVIL), OutputLine("b", EVIL)], as_of=NOW, selection=EVIL),
         CommandView(EVIL, 1, [OutputLine("stdout", EVIL)], seconds=1),
-        PackagesView([InstalledPackage(EVIL, EVIL, EVIL)], pattern=EVIL),
+        PackagesView([PACKAGE], pattern=EVIL, missing=[Request(EVIL, EVIL, 1)], note=EVIL, outdated=True),
+        DependencyTreeView(
+            DependencyTree(PACKAGE, (Way(EVIL, (Link(EVIL, EVIL, EVIL),)),), (MetNeed(EVIL, EVIL, EVIL, EVIL),), 1)
+        ),
+        OsPackagesView([OsPackage(EVIL, EVIL, 1, EVIL)], has_image=True, where=EVIL),
         ParseView(ParseResult(EVIL, 0.1, (dag,), failure, (EVIL,)), change),
         RunView(TestRun(EVIL, EVIL, EVIL, 0.1, NOW, (task,))),
         EntriesView(EVIL, (EVIL,), [(EVIL,)], EVIL),
@@ -119,3 +130,9 @@ def test_run_with_a_failed_task():
         "  a",
         "  b",
     ]
+
+
+def test_a_dag_without_a_schedule():
+    dag = DagSummary("priced", "None", None, (TaskNode("price", "@task"),))
+    text = repr(ParseView(ParseResult("dags/priced.py", 0.1, (dag,))))
+    assert "priced   no schedule · 1 task" in text

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import os
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["COMPONENTS", "IDENTITY_PATH", "Component", "run", "stage_of"]
+from . import servers
 
-#: Answers a challenge, so that a health check knows whose API it talks to.
-IDENTITY_PATH = "/astro-magic/identity"
+__all__ = ["SERVERS", "Component", "components_of", "generation_of", "run", "stage_of"]
 
-#: The log servers of scheduler and triggerer would listen on every interface; the API server reads the files.
-COMPONENTS: dict[str, list[str]] = {
-    "scheduler": ["scheduler", "--skip-serve-logs"],
-    "dag processor": ["dag-processor"],
-    "triggerer": ["triggerer", "--skip-serve-logs"],
-    "api server": ["api-server"],
+#: By Airflow's major version, the arguments of the command line that run each. The log servers of scheduler and
+#: triggerer would listen on every interface; the API server reads the files.
+_COMMANDS: dict[int, dict[str, tuple[str, ...]]] = {
+    2: {
+        "scheduler": ("scheduler", "--skip-serve-logs"),
+        "triggerer": ("triggerer", "--skip-serve-logs"),
+        "webserver": (),
+    },
+    3: {
+        "scheduler": ("scheduler", "--skip-serve-logs"),
+        "dag processor": ("dag-processor",),
+        "triggerer": ("triggerer", "--skip-serve-logs"),
+        "api server": ("api-server",),
+    },
 }
-
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[Any]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+#: Those that the others and the user's browser talk to.
+SERVERS = ("api server", "webserver")
 
 
 class Component:
@@ -33,7 +34,9 @@ class Component:
     def __init__(self, name: str) -> None:
         self.name = name
         self.pid: int | None = None
+        #: By the time of day, which is told; and by a clock that nobody sets, which is counted with.
         self.started = 0.0
+        self.begun = 0.0
         self.restarts = 0
         self.failures_in_a_row = 0
         self.due: float | None = None
@@ -52,38 +55,34 @@ class Component:
         }
 
 
+def generation_of(airflow_version: str) -> int:
+    """Give what of a version decides how Airflow is run: 2, or 3 for what came after it."""
+    return 2 if airflow_version.startswith("2.") else 3
+
+
+def components_of(airflow_version: str) -> tuple[str, ...]:
+    """Give the components that a version of Airflow has, in the order in which they are started."""
+    return tuple(_COMMANDS[generation_of(airflow_version)])
+
+
 def stage_of(component: str) -> str:
     """Give the preload stage that a component needs."""
-    return "api" if component == "api server" else "core"
+    return "api" if component in SERVERS else "core"
 
 
-def run(component: str, secret: bytes) -> None:
-    """Run a component in this process until it ends."""
+def run(component: str, airflow_version: str, secret: bytes, login: tuple[str, str]) -> None:
+    """Run a component in this process until it ends.
+
+    ``secret`` proves whose server it is, and ``login`` is the user and the password that a server is to know.
+    """
+    if component == "webserver":
+        servers.run_webserver(secret, login)
+        return
     from airflow.cli import cli_parser
 
     if component == "api server":
-        from airflow.api_fastapi import main
-
-        main.app = _Identity(main.app, secret)  # type: ignore[assignment,unused-ignore]
-    argv = COMPONENTS[component]
+        servers.guard_api(secret, login)
+    argv = list(_COMMANDS[generation_of(airflow_version)][component])
     sys.argv = ["airflow", *argv]
     arguments = cli_parser.get_parser().parse_args(argv)
     arguments.func(arguments)
-
-
-class _Identity:
-    """The API server's application, with one path more: proof that it belongs to this project."""
-
-    def __init__(self, application: Any, secret: bytes) -> None:
-        self.application = application
-        self.secret = secret
-
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        """Answer the challenge; hand on everything else."""
-        if scope["type"] != "http" or scope["path"] != IDENTITY_PATH:
-            await self.application(scope, receive, send)
-            return
-        answer = hmac.new(self.secret, bytes(scope["query_string"]), hashlib.sha256).hexdigest()
-        headers = [(b"content-type", b"text/plain"), (b"x-process", str(os.getpid()).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.encode()})

@@ -6,66 +6,49 @@ No stage may leave a thread behind: a thread does not survive a fork, and what i
 from __future__ import annotations
 
 import gc
-import importlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astro_magic.engines.inside import loading
+else:
+    from . import loading
 
 __all__ = ["STAGES"]
 
 _CORE = (
-    "airflow.settings",
-    "airflow.sdk",
     "airflow.cli.cli_parser",
     "airflow.dag_processing.manager",
-    "airflow.dag_processing.dagbag",
     "airflow.jobs.scheduler_job_runner",
     "airflow.jobs.triggerer_job_runner",
     "airflow.cli.commands.scheduler_command",
     "airflow.cli.commands.triggerer_command",
     "airflow.cli.commands.dag_processor_command",
     "airflow.executors.local_executor",
-    "airflow.serialization.serialized_objects",
 )
+_API = {
+    2: ("airflow.www.app", "airflow.www.extensions.init_views", "airflow.www.views", "gunicorn.app.base"),
+    3: ("airflow.cli.commands.api_server_command", "airflow.api_fastapi.main"),
+}
 
 
 def core() -> None:
     """Import what the scheduler, the DAG processor, the triggerer and a parse need."""
-    for name in _CORE:
-        importlib.import_module(name)
+    loading.load_parsing()
+    loading.load_modules(_CORE)
     _settle()
 
 
 def api() -> None:
-    """Build the API server's application."""
+    """Build the API server's application; of Airflow 2, where that reads the database, only import it."""
     os.environ["AIRFLOW_API_APPS"] = "all"
-    importlib.import_module("airflow.cli.commands.api_server_command")
-    importlib.import_module("airflow.api_fastapi.main")
+    loading.load_modules(_API.get(loading.generation(), ()))
     _settle()
 
 
 def execution() -> None:
-    """Build the task execution API that a test run talks to within its own process.
-
-    Its routes are generated at the first request, which takes longer than all the rest of a test run; so one
-    request is made here. It touches no database.
-    """
-    import asyncio
-    import uuid
-
-    import httpx
-    from airflow.sdk.execution_time.supervisor import in_process_api_server
-
-    server = in_process_api_server()
-
-    async def first_request() -> None:
-        transport = server.atransport
-        async with (
-            server.app.router.lifespan_context(server.app),
-            httpx.AsyncClient(transport=transport, base_url="http://in-process.invalid") as client,
-        ):
-            await client.get("/health")
-            await client.patch(f"/task-instances/{uuid.UUID(int=0)}/run", json={})
-
-    asyncio.run(first_request())
+    """Import what a test run needs."""
+    loading.load_test_run()
     _settle()
 
 

@@ -2,6 +2,9 @@
 
 Airflow's processes rename themselves, wipe their environment, change their process group, and start commands in
 sessions of their own. What holds them together is the session that the supervisor leads, and their descent.
+
+Process ids and sessions are given out again, so they count only together with the time of a start. That is told by
+a clock that nobody sets: the time of day jumps when a machine sleeps, is restored, or asks a server for the time.
 """
 
 from __future__ import annotations
@@ -12,14 +15,29 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
 
-__all__ = ["MARKER", "adopt_orphans", "ask_to_end", "await_end", "end", "end_late", "members"]
+__all__ = [
+    "MARKER",
+    "adopt_orphans",
+    "ask_to_end",
+    "await_end",
+    "end",
+    "end_late",
+    "lives_since",
+    "machine_start",
+    "members",
+    "start_of",
+]
 
 #: Environment variable that names the instance in every command that its tasks start.
 MARKER = "ASTRO_MAGIC_INSTANCE"
 _PR_SET_CHILD_SUBREAPER = 36
+#: Seconds by which two times of the same start may differ: they are fractions.
+_SAME = 0.001
+_PROC = Path("/proc")
 
 
 def adopt_orphans() -> None:
@@ -30,6 +48,45 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def start_of(pid: int) -> float:
+    """Give when a process was started, in seconds by a clock that is never set; which one, the system decides.
+
+    Linux counts from the start of the machine, and psutil adds the time of day at that start, which changes with the
+    clock. Elsewhere the time of day is noted when the process starts, and stays.
+
+    Raises
+    ------
+    psutil.Error
+        When there is no such process.
+    """
+    if sys.platform != "linux":
+        return float(psutil.Process(pid).create_time())
+    try:
+        # The name of the process, in brackets, may hold anything.
+        fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError as gone:
+        raise psutil.NoSuchProcess(pid) from gone
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def machine_start() -> str:
+    """Name the start of this machine or container, after which no process from before lives; empty where unknown."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        return f"{(_PROC / 'sys/kernel/random/boot_id').read_text(encoding='ascii').strip()} {start_of(1)}"
+    except (OSError, psutil.Error):
+        return ""
+
+
+def lives_since(pid: int, started: float) -> bool:
+    """Whether the process that has this id is the one that was started then, and has not ended."""
+    try:
+        return _same_start(pid, started) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 def members(session: int, started: float, instance: str) -> list[psutil.Process]:
     """Give the living processes of an instance, this process left out.
 
@@ -38,7 +95,7 @@ def members(session: int, started: float, instance: str) -> list[psutil.Process]
     session : int
         Session id, which is the supervisor's process id.
     started : float
-        When the supervisor was started, in seconds since the epoch, as psutil tells it.
+        When the supervisor was started, as `start_of` tells it.
     instance : str
         The instance's id, as in the environment variable `MARKER`.
     """
@@ -46,7 +103,7 @@ def members(session: int, started: float, instance: str) -> list[psutil.Process]
     leader_is_stranger = _is_stranger(session, started)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.create_time() < started - 1 or process.status() == psutil.STATUS_ZOMBIE:
+            if start_of(process.pid) < started - _SAME or process.status() == psutil.STATUS_ZOMBIE:
                 continue
             ours = not leader_is_stranger and os.getsid(process.pid) == session
             if ours or process.environ().get(MARKER) == instance:
@@ -121,6 +178,10 @@ def _lives(process: psutil.Process) -> bool:
 def _is_stranger(pid: int, started: float) -> bool:
     """Whether a process id has been given to another process since; the system keeps it while its session lives."""
     try:
-        return bool(abs(psutil.Process(pid).create_time() - started) > 1)
+        return not _same_start(pid, started)
     except psutil.Error:
         return False
+
+
+def _same_start(pid: int, started: float) -> bool:
+    return abs(start_of(pid) - started) < _SAME

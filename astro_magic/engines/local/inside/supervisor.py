@@ -4,10 +4,18 @@ It listens on a Unix socket. A client sends one line of JSON and reads lines of 
 
 ``{"do": "status"}``
     What is loaded, and how each component is.
-``{"do": "start"}``
-    Fork the components, each as soon as what it needs has been imported.
+``{"do": "load", "successor": bool}``
+    Import what the components need, which otherwise waits for a quiet moment. A successor is soon to take over.
+``{"do": "fresh"}``
+    Whether the project's own code that has been imported still is what the files say.
+``{"do": "take over", "record": path}``
+    Be the process of that record, in place of the one that had it.
+``{"do": "start", "environment": {...}}``
+    Fork the components, each as soon as what it needs has been imported, with these variables.
+``{"do": "halt", "grace": seconds}``
+    End every component and everything that they started; this process goes on.
 ``{"do": "stop", "grace": seconds}``
-    End every component and everything that they started, then end this process.
+    The same, and end this process.
 ``{"do": "call", "script": path, "request": {...}}``
     Fork a process that runs the script's ``main(request, emit)``. It ends when the client hangs up.
 
@@ -22,25 +30,28 @@ import errno
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import psutil
-
-from . import components, guard, preload, processes
+from . import added, combined, components, ending, guard, preload, processes, sources, warmth
 
 __all__ = ["main"]
 
 _RESTART_LIMIT = 5
 _STEADY_SECONDS = 60.0
 _STOP_GRACE = 5.0
-_SHORT_GRACE = 1.0
-_QUIET_SECONDS = 0.7
+#: A successor that nobody has looked at for so long is not wanted any more.
+_SUCCESSION_SECONDS = 30.0
+#: A disk with fewer bytes than this is full.
+_FULL = 100_000
+#: An import of many objects asks again within this time, and loading keeps it waiting for seconds.
+_QUIET_SECONDS = 2.0
 
 
 class Supervisor:
@@ -49,18 +60,26 @@ class Supervisor:
     def __init__(self, configuration: dict[str, Any]) -> None:
         self.configuration = configuration
         self.instance: str = configuration["instance"]
+        self.airflow_version: str = configuration["public"]["airflow_version"]
         self.logs = Path(configuration["logs"])
         self.record = Path(configuration["record"])
         self.pid_file = Path(configuration["pid_file"])
         self.components: dict[str, components.Component] = {}
+        self.combined: combined.CombinedLog | None = None
+        self.launched_with = dict(os.environ)
+        self.variables = self.launched_with
+        self.kept_seconds = warmth.kept_seconds(self.launched_with)
+        self.sources = sources.Sources(Path(os.environ["PYTHONPATH"].partition(os.pathsep)[0]))
         self.jobs: set[int] = set()
         self.loaded: list[str] = []
+        self.wanted: set[str] = set()
+        self.successor = False
         self.failure = ""
         self.stopping = False
-        self.last_used = time.monotonic()
+        self.last_used = self.last_asked = time.monotonic()
         self.selector = selectors.DefaultSelector()
         self.pid = os.getpid()
-        self.started = float(psutil.Process().create_time())
+        self.started = processes.start_of(self.pid)
         self.guard = 0
         self.watched, self.alive = os.pipe()
 
@@ -89,6 +108,8 @@ class Supervisor:
                     os.read(key.fd, 4096)
         self._reap()
         self._start_due()
+        if self.combined is not None:
+            self.combined.follow()
         if pending and not self.failure and not self.stopping and self._may_load(pending[0]):
             self._load(pending[0])
         elif self._has_no_purpose():
@@ -103,14 +124,19 @@ class Supervisor:
     def _may_load(self, stage: str) -> bool:
         """Load at once what something waits for; the rest when nobody has asked anything for a moment."""
         needed = {components.stage_of(name) for name, component in self.components.items() if component.due is not None}
-        quiet = time.monotonic() - self.last_used > _QUIET_SECONDS
-        return stage == "core" or stage in needed or quiet
+        needed |= self.wanted
+        quiet = time.monotonic() - self.last_asked > _QUIET_SECONDS
+        return stage == "core" or stage in needed or (quiet and not self.successor)
 
     def _has_no_purpose(self) -> bool:
-        """Whether the project was deleted, or nothing has been asked for long while no component runs."""
-        if not self.record.exists():
+        """Whether the project was deleted or another one took over, or nothing has been asked for long."""
+        if not self._is_recorded():
             return True
-        idle = time.monotonic() - self.last_used > float(self.configuration["idle_seconds"])
+        if self.successor:
+            # Whoever launched it looks at it all the time, but for the moment in which the one before is ended.
+            idle = time.monotonic() - self.last_asked > _SUCCESSION_SECONDS
+        else:
+            idle = time.monotonic() - self.last_used > self.kept_seconds
         return idle and not self.components and not self.jobs
 
     def _load(self, stage: str) -> None:
@@ -120,7 +146,8 @@ class Supervisor:
             self.failure = traceback.format_exc()
         else:
             self.loaded.append(stage)
-        self.last_used = time.monotonic()
+        self.sources.note()
+        self.last_used = self.last_asked = time.monotonic()
 
     def _write_record(self) -> None:
         """Say on disk who this is; written whole or not at all."""
@@ -128,18 +155,30 @@ class Supervisor:
             **self.configuration["public"],
             "pid": self.pid,
             "started": self.started,
+            "machine": processes.machine_start(),
             "instance": self.instance,
             "socket": self.configuration["socket"],
         }
         _write(self.record, json.dumps(known))
 
+    def _is_recorded(self) -> bool:
+        """Whether the record still names this process: without one, nobody finds it."""
+        with contextlib.suppress(OSError, ValueError):
+            return bool(json.loads(self.record.read_text(encoding="utf-8"))["instance"] == self.instance)
+        return False
+
     # -- the guard -----------------------------------------------------------------------------------------------
 
     def _start_guard(self) -> None:
-        """Fork the process that ends the instance when this one dies: it then reads the end of a pipe."""
+        """Fork the process that ends the instance when this one dies: it then reads the end of a pipe.
+
+        It leads a group of its own: the Astro CLI ends the group that this process leads, and not all of an instance
+        stays in that.
+        """
         self.guard = os.fork()
         if self.guard:
             return
+        os.setpgid(0, 0)
         os.close(self.alive)
         guard.watch(self.watched)
         processes.end(processes.members(self.pid, self.started, self.instance), grace=0)
@@ -148,11 +187,18 @@ class Supervisor:
     # -- components ----------------------------------------------------------------------------------------------
 
     def _start_components(self) -> None:
-        for name in components.COMPONENTS:
+        names = components.components_of(self.airflow_version)
+        if self.combined is None:
+            written = {name: self._log_of(name) for name in names}
+            self.combined = combined.CombinedLog(self.pid_file.with_name("airflow.log"), written)
+        for name in names:
             if name not in self.components:
                 component = self.components[name] = components.Component(name)
                 component.due = time.monotonic()
         _write(self.pid_file, str(self.pid))
+
+    def _log_of(self, name: str) -> Path:
+        return self.logs / f"{name.replace(' ', '-')}.log"
 
     def _start_due(self) -> None:
         for component in self.components.values():
@@ -163,22 +209,27 @@ class Supervisor:
     def _fork_component(self, component: components.Component) -> None:
         component.due = None
         component.started = time.time()
+        component.begun = time.monotonic()
         pid = os.fork()
         if pid:
             component.pid = pid
             return
+        code = 1
         try:
-            self._become_child(self.logs / f"{component.name.replace(' ', '-')}.log")
-            components.run(component.name, bytes.fromhex(self.configuration["identity"]))
+            self._become_child(self._log_of(component.name))
+            for name in self.launched_with.keys() - self.variables.keys():
+                os.environ.pop(name, None)
+            os.environ.update(self.variables)
+            identity = bytes.fromhex(self.configuration["identity"])
+            components.run(component.name, self.airflow_version, identity, self.configuration["login"])
             code = 0
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
         except BaseException:
             traceback.print_exc()
-            code = 1
         finally:
-            _flush()
-        os._exit(code)
+            # Whatever fails here, as the traceback on a full disk, must not go on as a second supervisor.
+            _leave(code)
 
     def _reap(self) -> None:
         while True:
@@ -198,10 +249,13 @@ class Supervisor:
                     self._component_ended(component, status)
 
     def _component_ended(self, component: components.Component, status: int) -> None:
-        lived = time.time() - component.started
+        lived = time.monotonic() - component.begun
         component.pid = None
         code = os.waitstatus_to_exitcode(status)
         component.exit = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+        # A component could not write this into its own log any more. The folder is gone with a project that is deleted.
+        with contextlib.suppress(OSError):
+            component.exit += "; the disk is full" if shutil.disk_usage(self.logs).free < _FULL else ""
         component.failures_in_a_row = 1 if lived > _STEADY_SECONDS else component.failures_in_a_row + 1
         if component.failures_in_a_row <= _RESTART_LIMIT:
             component.restarts += 1
@@ -235,19 +289,36 @@ class Supervisor:
                 request = json.loads(line)
             except (OSError, ValueError):
                 return
-            self.last_used = time.monotonic()
             with contextlib.suppress(OSError):
                 self._answer(connection, request)
+            self.last_asked = time.monotonic()
+            # To be looked at is no use: what shows a status again and again would keep an idle process for ever.
+            if request["do"] not in ("status", "fresh"):
+                self.last_used = self.last_asked
 
     def _answer(self, connection: socket.socket, request: dict[str, Any]) -> None:
         action = request["do"]
         if action == "start":
+            given = request.get("environment", self.launched_with)
+            self.variables = {**given, processes.MARKER: self.instance}
             self._start_components()
-        elif action == "stop":
-            self.stopping = True
-            stopped, forced = self._end_everything(float(request["grace"]))
+        elif action in ("halt", "stop"):
+            self.stopping = action == "stop"
+            end = self._end_everything if self.stopping else self._end_components
+            stopped, forced = end(float(request["grace"]))
             _send(connection, {"stopped": stopped, "forced": forced})
             return
+        elif action == "fresh":
+            _send(connection, {"fresh": not self.sources.changed()})
+            return
+        elif action == "load":
+            self.successor = bool(request["successor"])
+            self.wanted = set(map(components.stage_of, components.components_of(self.airflow_version)))
+        elif action == "take over":
+            before, self.record = self.record, Path(request["record"])
+            self.successor = False
+            self._write_record()
+            before.unlink(missing_ok=True)
         elif action == "call":
             self._call(connection, request)
             return
@@ -259,6 +330,7 @@ class Supervisor:
             "instance": self.instance,
             "loaded": self.loaded,
             "failure": self.failure,
+            "calls": len(self.jobs),
             "components": [component.describe() for component in self.components.values()],
         }
 
@@ -275,16 +347,15 @@ class Supervisor:
         if pid:
             self.jobs.add(pid)
             return
-        from . import job
-
         try:
+            from . import job
+
             self._become_child(self.logs / "calls.log")
             job.serve(connection, request)
         except BaseException:
             traceback.print_exc()
         finally:
-            _flush()
-        os._exit(0)
+            _leave(0)
 
     # -- signals, children, the end ------------------------------------------------------------------------------
 
@@ -316,43 +387,36 @@ class Supervisor:
         os.dup2(descriptor, 2)
         os.close(descriptor)
 
-    def _end_everything(self, grace: float) -> tuple[int, int]:
-        """End the components, then whatever is left of the instance.
-
-        Tasks that run get `grace` seconds to finish, and the API server stays until then: they report to it. The
-        other components have nothing to finish; that they were too slow is no news, so it is not counted.
-        """
-        total = len(self._others())
-        forced = 0
-        if grace > 0:
-            short = min(_SHORT_GRACE, grace)
-            first = {name: self._process_of(name) for name in self.components if name != "api server"}
-            for found in first.values():
-                processes.ask_to_end(found)
-            for name, found in first.items():
-                if name != "scheduler":
-                    processes.end_late(found, grace=short)
-            forced += processes.end_late(first.get("scheduler", []), grace=grace)
-            processes.end(self._process_of("api server"), grace=short)
-        forced += processes.end(self._others(), grace=0)[1]
+    def _end_components(self, grace: float) -> tuple[int, int]:
+        """End the components, then whatever is left of the instance but this process and the guard."""
+        ended = ending.end_components(self.components, self._others, grace)
+        if self.combined is not None:
+            self.combined.copy()
+            self.combined = None
         self.components.clear()
-        for path in (self.record, self.pid_file, Path(self.configuration["socket"])):
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-        return total, forced
+        if self._owns_pid_file():
+            self.pid_file.unlink(missing_ok=True)
+        return ended
+
+    def _end_everything(self, grace: float) -> tuple[int, int]:
+        """End the components and let go of what names this process; it ends when it has answered."""
+        ended = self._end_components(grace)
+        if self._is_recorded():
+            self.record.unlink(missing_ok=True)
+        Path(self.configuration["socket"]).unlink(missing_ok=True)
+        shutil.rmtree(os.path.dirname(self.configuration["added"]), ignore_errors=True)
+        return ended
+
+    def _owns_pid_file(self) -> bool:
+        """Whether the Astro CLI is told of this process: another one of the project may have taken over."""
+        with contextlib.suppress(OSError):
+            return self.pid_file.read_text(encoding="ascii") == str(self.pid)
+        return False
 
     def _others(self) -> list[Any]:
         """Give every process of the instance but this one and the guard, which ends when this one does."""
         found = processes.members(self.pid, self.started, self.instance)
         return [process for process in found if process.pid != self.guard]
-
-    def _process_of(self, name: str) -> list[Any]:
-        component = self.components.get(name)
-        if component is None or component.pid is None:
-            return []
-        with contextlib.suppress(psutil.Error):
-            return [psutil.Process(component.pid)]
-        return []
 
 
 def _send(connection: socket.socket, answer: dict[str, Any]) -> None:
@@ -365,10 +429,14 @@ def _write(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+def _leave(code: int) -> NoReturn:
+    """End this process, a fork, without anything that its parent has prepared for its own end."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+    finally:
+        os._exit(code)
 
 
 def main(path: str) -> None:
@@ -376,4 +444,5 @@ def main(path: str) -> None:
     file = Path(path)
     configuration = json.loads(file.read_text(encoding="utf-8"))
     file.unlink()
+    added.look_last_in(configuration["added"])
     Supervisor(configuration).run()

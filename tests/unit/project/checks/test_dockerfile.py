@@ -42,7 +42,7 @@ def check(tmp_path):
         (f"FROM {AIRFLOW}:3.1.8 AS a\nRUN x\nFROM {AIRFLOW}:3.1.8\n", []),
         (f"FROM {AIRFLOW}:3.1.8\nUSER root\nRUN x\nUSER astro\n", []),
         (f"FROM {AIRFLOW}:3.1.8\nUSER root\nRUN x\n", [("user-root", "warning", 2)]),
-        (f"FROM {AIRFLOW}:3.1.8 AS a\nUSER 0\nFROM a\nRUN x\n", []),
+        (f"FROM {AIRFLOW}:3.1.8 AS a\nUSER 0\nFROM a\nRUN x\n", [("user-root", "warning", 2)]),
         (f"FROM {AIRFLOW}:3.1.8\n# >>> a\nRUN x\n", [("open-block", "warning", 2)]),
         (f"FROM {AIRFLOW}:3.1.8\nRUN <<E\nRUN x\n", [("open-instruction", "error", 2)]),
         (f"FROM {AIRFLOW}:3.1.8\nRUM x\n", [("unknown-instruction", "error", 2)]),

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astro_magic.project.checks.dockerignore import is_excluded
 from astro_magic.project.checks.git import check_git
 from astro_magic.project.checks.git_work_tree import find_work_tree, tracked_names
+from astro_magic.project.dockerignore import is_excluded
 
 
 def index_of(*names, version=2, hash_bytes=20):

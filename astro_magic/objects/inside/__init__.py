@@ -1,0 +1,1 @@
+"""Scripts that run where Airflow is imported; each defines ``main(request, emit)``."""
