@@ -111,10 +111,9 @@ def _until_imported(environment: Environment, wheels: Path, name: str, *, restar
 def _has(environment: Environment, dag_id: str) -> bool:
     try:
         with environment.engine.api().client() as client:
-            client.get(f"/dags/{dag_id}")
+            return client.get(f"/dags/{dag_id}") is not None
     except AirflowError:
         return False
-    return True
 
 
 if __name__ == "__main__":

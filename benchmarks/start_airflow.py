@@ -77,13 +77,14 @@ def _standalone(environment: Environment, home: Path, measured: dict[str, list[f
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    begun = processes.start_of(process.pid)
     try:
         while not _healthy(port, before):
             if time.perf_counter() - started > 120 or process.poll() is not None:
                 raise RuntimeError("airflow standalone did not get healthy")
             time.sleep(0.05)
         measured["start"].append(time.perf_counter() - started)
-        family = processes.members(process.pid, before, "none")
+        family = processes.members(process.pid, begun, "none")
         measured["memory"].append(memory_of(family, "pss"))
         # It heeds this signal alone.
         stopped = time.perf_counter()
@@ -93,7 +94,7 @@ def _standalone(environment: Environment, home: Path, measured: dict[str, list[f
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        processes.end(processes.members(process.pid, before, "none"), grace=3)
+        processes.end(processes.members(process.pid, begun, "none"), grace=3)
         process.wait()
 
 

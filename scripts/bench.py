@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,9 @@ def main() -> int:
         print(f"No such benchmark. There are: {', '.join(path.stem for path in scripts) or 'none'}", file=sys.stderr)
         return 1
     failed = []
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # `airflow standalone` ends at an interrupt alone; who runs this in the background hands down to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "ASTRO_HOME": home}
         use_local_processes(Path(home))

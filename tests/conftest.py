@@ -35,6 +35,7 @@ ON_THE_BRIDGE = {"bridge_index", "bridge_git_server"}
 WITH_DOCKER = Path(__file__).resolve().parent / "docker"
 #: A stack of containers is started, changed and started again in one test.
 DOCKER_TIMEOUT = 900
+_SLOW_FILES = 40
 
 # An Airflow that may not write its bytecode starts several times slower; no child of a test is to inherit that.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -149,3 +150,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
         terminalreporter.line(f"{count} test{'' if count == 1 else 's'}: {reason}")
     if not reasons:
         terminalreporter.line("nothing: every test was run")
+    _tell_slowest_files(terminalreporter)
+
+
+def _tell_slowest_files(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which files take longest: what keeps a worker is a whole file."""
+    seconds: Counter[str] = Counter()
+    for outcome in ("passed", "failed", "skipped", "error", ""):
+        for report in terminalreporter.getreports(outcome):
+            if isinstance(report, pytest.TestReport):
+                seconds[report.location[0]] += report.duration
+    slow = [(file, taken) for file, taken in seconds.most_common(_SLOW_FILES) if taken >= 1]
+    if slow:
+        terminalreporter.section("slowest files")
+    for file, taken in slow:
+        terminalreporter.line(f"{taken:7.1f}s  {file}")

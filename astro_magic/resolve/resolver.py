@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from packaging.utils import canonicalize_name
 
+from astro_magic.errors import InstallationError, ResolutionError
 from astro_magic.resolve import shared_locks, uv
 from astro_magic.system.files import write_atomic
 
@@ -145,25 +146,80 @@ def resolve(
         locks.mkdir(parents=True, exist_ok=True)
         write_atomic(kept, lock.encode(), mode=0o600)
     else:
-        arguments = ["pip", "compile", "-", "--python", sys.executable, "--python-version", python, "--quiet"]
-        arguments += ["--no-header", "--no-annotate", "--emit-index-url", "--emit-find-links", "--no-strip-extras"]
+        question = _Question(folder, airflow, python, wishes, settings)
         locks.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=locks) as temporary:
-            # What stands in the file that it is to write is what uv stays with.
-            output = Path(temporary) / "lock.txt"
-            output.write_text(wishes, encoding="utf-8")
-            arguments += ["--output-file", os.fspath(output)]
-            uv.call(arguments, cwd=folder, text=whole, timeout=_TIME_LIMIT, extra=settings)
-            lock = output.read_text(encoding="utf-8")
+        lock = question.answer_quickly(text, whole) or question.answer(whole)
         write_atomic(kept, lock.encode(), mode=0o600)
         _forget_old(locks)
         if shared:
             shared_locks.share(shared, lock)
-    packages: dict[str, str] = {}
-    for found in _PIN.finditer(lock):
-        packages[canonicalize_name(found["name"])] = found["version"]
-    packages |= {canonicalize_name(found["name"]): "" for found in _DIRECT.finditer(lock)}
+    packages = {name: "" if "/" in version else version for name, version in _versions(lock).items()}
     return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of uv beside the requirements."""
+
+    folder: Path
+    airflow: str
+    python: str
+    wishes: str
+    settings: Mapping[str, str]
+
+    def answer(self, requirements: str) -> str:
+        """Give exact versions, as the index has them now."""
+        lock = self._compile(requirements)
+        shared_locks.note_asked(self._foundation)
+        return lock
+
+    def answer_quickly(self, text: str, whole: str) -> str:
+        """Give exact versions where the index need not be asked for all that Airflow itself needs.
+
+        That is more than a hundred packages, of which it was asked a moment ago. It is asked for what the project
+        adds; if that with Airflow comes to the same versions as by itself, they are the answer. Else there is none.
+        """
+        # What depends on Airflow would ask for all that this needs.
+        if "apache-airflow" in text.lower() or not shared_locks.asked_lately(self._foundation):
+            return ""
+        try:
+            added = self._compile(text)
+            lock = self._compile(whole, offline=True)
+        except (ResolutionError, InstallationError):
+            # Whether that is so, and why, the index tells.
+            return ""
+        return lock if _versions(added).items() <= _versions(lock).items() else ""
+
+    @property
+    def _foundation(self) -> str:
+        asked = (self.airflow, self.python, self.wishes, uv.index_settings(self.settings))
+        return hashlib.sha256(repr(asked).encode()).hexdigest()[:20]
+
+    def _compile(self, requirements: str, *, offline: bool = False) -> str:
+        arguments = ["pip", "compile", "-", "--python", sys.executable, "--python-version", self.python, "--quiet"]
+        arguments += ["--no-header", "--no-annotate", "--emit-index-url", "--emit-find-links", "--no-strip-extras"]
+        with tempfile.TemporaryDirectory(prefix="astro-magic-") as temporary:
+            # What stands in the file that it is to write is what uv stays with.
+            output = Path(temporary) / "lock.txt"
+            output.write_text(self.wishes, encoding="utf-8")
+            arguments += ["--output-file", os.fspath(output)]
+            uv.call(
+                arguments,
+                cwd=self.folder,
+                text=requirements,
+                timeout=_TIME_LIMIT,
+                offline=offline,
+                extra=self.settings,
+            )
+            return output.read_text(encoding="utf-8")
+
+
+def _versions(lock: str) -> dict[str, str]:
+    """Give the version of each package in a lock, or where else it comes from, by canonical name."""
+    found: dict[str, str] = {}
+    for pattern, what in ((_PIN, "version"), (_DIRECT, "url")):
+        found |= {canonicalize_name(each["name"]): each[what] for each in pattern.finditer(lock)}
+    return found
 
 
 def requirements_key(requirements: str, *, folder: Path, python: str) -> str:

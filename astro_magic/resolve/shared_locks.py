@@ -1,7 +1,8 @@
 """Resolutions that the projects of a user have in common, so that the same question is not asked of an index again.
 
 A project keeps its own resolutions for as long as it asks the same. Another one that begins to ask is to get what is
-new on the index, so that what is shared is good for a day.
+new on the index, so that what is shared is good for a day. That the index was asked for all that Airflow needs, so that
+uv's cache has it, is good for an hour.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from astro_magic.system.files import write_atomic
 from astro_magic.system.folders import cache_folder
 from astro_magic.system.secrets import mask_credentials
 
-__all__ = ["holds_everywhere", "read_shared", "share", "wheels_named"]
+__all__ = ["asked_lately", "holds_everywhere", "note_asked", "read_shared", "share", "wheels_named"]
 
 _SECONDS = 86400.0
+_LATELY = 3600.0
 _KEPT = 50
 _PORTABLE = re.compile(r"#.*|--(extra-)?index-url\s.*|[A-Za-z0-9][\w.-]*(\[[^\]]*\])?==[^@]*")
 _WHEELS = re.compile(r"--find-links[ =](?P<place>\S+)")
@@ -65,11 +67,30 @@ def share(key: str, lock: str) -> None:
         folder = _folder()
         folder.mkdir(mode=0o700, exist_ok=True)
         write_atomic(folder / f"{key}.txt", lock.encode(), mode=0o600, durable=False)
-        for old in sorted(folder.glob("*.txt"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
-            old.unlink(missing_ok=True)
+        for pattern in ("*.txt", "*.asked"):
+            for old in sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+                old.unlink(missing_ok=True)
     except (OSError, FileAccessError):
         # Another process may remove the same, and the folder may be closed to this user.
         return
+
+
+def note_asked(key: str) -> None:
+    """Note that the index was asked just now for what stands behind `key`."""
+    try:
+        _folder().mkdir(mode=0o700, exist_ok=True)
+        (_folder() / f"{key}.asked").touch(mode=0o600)
+    except (OSError, FileAccessError):
+        # Then it is asked again.
+        return
+
+
+def asked_lately(key: str) -> bool:
+    """Tell whether the index was asked within the last hour for what stands behind `key`."""
+    try:
+        return 0.0 <= time.time() - (_folder() / f"{key}.asked").stat().st_mtime < _LATELY
+    except (OSError, FileAccessError):
+        return False
 
 
 def _folder() -> Path:

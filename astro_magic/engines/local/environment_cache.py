@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from astro_magic.engines.local.disk import files_in, read_sizes
@@ -43,8 +44,8 @@ _PARTIAL = ".partial"
 _KEPT = 6
 _KEPT_SECONDS = 30 * 86400.0
 _ABANDONED_SECONDS = 3600.0
-#: More do not pay: with files in memory the interpreter's lock is what they wait for.
-_THREADS = 4
+#: With files in memory, more than there are processors wait for the interpreter's lock alone.
+_THREADS = min(4, os.cpu_count() or 1)
 #: Where links pay; what lies elsewhere is copied.
 _SHARED = "lib/"
 #: What another project wrote about its environment, its requirements among it.
@@ -247,25 +248,27 @@ def _clone(
         (target / within).mkdir()
     for path, leads in links.items():
         (target / path).symlink_to(leads)
+    # There are many thousand files, so that paths are plain text here.
+    begin, end = f"{source}{os.sep}", f"{target}{os.sep}"
 
     def link(paths: Sequence[str]) -> list[tuple[str, str]]:
-        return [(path, _link(source, target, path, files[path])) for path in paths]
+        return [(path, _link(begin + path, end + path, files[path], shared=path.startswith(_SHARED))) for path in paths]
 
     with ThreadPoolExecutor(_THREADS) as threads:
         return dict(pair for done in threads.map(link, _portions(list(files))) for pair in done)
 
 
-def _link(source: Path, target: Path, path: str, digest: str) -> str:
+def _link(source: str, target: str, digest: str, *, shared: bool) -> str:
     """Link a file, and give its digest; the one that is told must be the same.
 
     Settings and scripts are small, and somebody may edit them in place, so that each environment has its own.
     """
-    made = target / path
-    if path.startswith(_SHARED):
-        os.link(source / path, made)
+    if shared:
+        os.link(source, target)
     else:
-        shutil.copy2(source / path, made)
-    found = hashlib.sha256(made.read_bytes(), usedforsecurity=False).hexdigest()
+        shutil.copy2(source, target)
+    with FileIO(target) as file:
+        found = hashlib.sha256(file.readall(), usedforsecurity=False).hexdigest()
     if digest and found != digest:
         raise _DifferentError
     return found

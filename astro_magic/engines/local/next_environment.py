@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from astro_magic.engines.local.added import background_build
@@ -15,11 +16,14 @@ from astro_magic.system.events import run
 __all__ = ["main"]
 
 _POLITE = 10
+#: First comes the DAG that imports what was added, and perhaps another package.
+_PAUSE_SECONDS = 3.0
 
 
 def main(root: str) -> None:
     """Build the environment of the project in `root`, and note how it went."""
     os.nice(_POLITE)
+    time.sleep(_PAUSE_SECONDS)
     project = Project(Path(root))
     failure = ""
     try:

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 
 import pytest
 
+from tests.servers.plain_index import serve_folder
 from tests.unit.engines.local.small import make_small
 
 
@@ -18,23 +17,12 @@ def small(tmp_path, monkeypatch):
 def served(small, monkeypatch):
     """Serve the index, until it is called."""
     asked = []
+    with ExitStack() as serving:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", serving.enter_context(serve_folder(small.index, asked)))
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
 
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            asked.append(self.path)
+        def end():
+            serving.close()
+            return asked
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=small.index))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-
-    def end():
-        if thread.is_alive():
-            server.shutdown()
-            server.server_close()
-            thread.join()
-        return asked
-
-    yield end
-    end()
+        yield end
