@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from astro_magic import applying
 from astro_magic.dags import parser, testrun
 from astro_magic.dags.results import ParseResult, TestRun
 from astro_magic.dags.triggering import trigger_dag
@@ -20,12 +21,10 @@ from astro_magic.engines.engine import Engine
 from astro_magic.engines.generations import Generations
 from astro_magic.engines.installation import InstalledPackage
 from astro_magic.engines.options import BuildOptions, LogQuery, StartOptions
-from astro_magic.engines.registry import create_engine, remember_engine
+from astro_magic.engines.registry import create_engine
 from astro_magic.errors import AirflowError, AstroMagicError, NotRunningError
 from astro_magic.objects.access import ProjectObjects
-from astro_magic.objects.importing import ObjectsImporter
-from astro_magic.objects.records import records_file
-from astro_magic.project.fingerprint import Action, Fingerprint, Pending
+from astro_magic.project.fingerprint import Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
 from astro_magic.results import OpenedUi, RestartResult, StartResult
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from astro_magic.dependencies.dependencies import Dependencies
 
 __all__ = ["Environment", "open_environment"]
-
-_NOTHING = Pending(())
 
 T = TypeVar("T")
 
@@ -101,12 +98,7 @@ class Environment:
         status : EngineStatus, optional
             What runs, where that has just been read.
         """
-        status = status or self.status()
-        started_with = Fingerprint.stored(self.project)
-        if started_with is None or not status.running or status.started_by:
-            return _NOTHING
-        changed = started_with.pending(Fingerprint.take(self.project))
-        return Pending(tuple(reason for reason in changed.reasons if self.engine.heeds(reason.file)))
+        return applying.pending_changes(self.project, self.engine, status or self.status())
 
     def open_ui(self) -> OpenedUi:
         """Open the Airflow UI in the browser of this machine, logged in where the engine can do that.
@@ -247,20 +239,7 @@ class Environment:
         EngineError, DependencyError
             When it cannot be started. What was running before goes on.
         """
-        started = time.monotonic()
-        status = self.status()
-        options = options or StartOptions()
-        self.engine.require_startable(options, running=status.state == "running")
-        if status.state == "running":
-            seconds = time.monotonic() - started
-            return StartResult(status, already_running=True, seconds=seconds, notes=status.notes)
-        now = Fingerprint.take(self.project)
-        remember_engine(self.project, self.engine)
-        importing = ObjectsImporter(self.project, self.engine)
-        status = self._work(importing.beside(self.engine.start(options)), listener)
-        now.store(self.project)
-        seconds = time.monotonic() - started
-        return StartResult(status, False, seconds, status.notes, importing.result)  # noqa: FBT003
+        return self._work(applying.start(self.project, self.engine, options or StartOptions()), listener)
 
     def restart(
         self, options: StartOptions | None = None, *, force: bool = False, listener: Listener | None = None
@@ -281,28 +260,7 @@ class Environment:
         EngineError, DependencyError
             When that fails. What was running before goes on wherever possible.
         """
-        started = time.monotonic()
-        chosen = options or StartOptions()
-        status = self.status()
-        pending = self.pending(status)
-        # What somebody else has started is taken over.
-        healthy = status.state == "running" and not status.started_by
-        was_running = status.running
-        now = Fingerprint.take(self.project)
-        asked = force or bool(chosen.image) or chosen.build is not None
-        importing = ObjectsImporter(self.project, self.engine)
-        if healthy and not asked and pending.action is Action.NONE:
-            return RestartResult(pending, status, time.monotonic() - started, restarted=False)
-        if healthy and not asked and pending.action is Action.IMPORT_OBJECTS:
-            self._work(importing.now(), listener)
-        else:
-            remember_engine(self.project, self.engine)
-            status = self._work(importing.beside(self.engine.restart(pending, chosen)), listener)
-            # Where nothing was restarted, nothing has said that the API answers.
-            self._work(importing.now(), listener)
-        now.store(self.project)
-        seconds = time.monotonic() - started
-        return RestartResult(pending, status, seconds, objects=importing.result, started=not was_running)
+        return self._work(applying.restart(self.project, self.engine, options, force=force), listener)
 
     def add_packages(self, *, listener: Listener | None = None) -> bool:
         """Put new requirements into the running environment, if nothing else is pending and no process is restarted.
@@ -318,15 +276,7 @@ class Environment:
         ProjectBusyError
             When somebody else works on the environment.
         """
-        status = self.status()
-        pending = self.pending(status)
-        now = Fingerprint.take(self.project)
-        if not status.running or {reason.file for reason in pending.reasons} != {"requirements.txt"}:
-            return False
-        done = self._work(self.engine.add_packages(pending), listener)
-        if done:
-            now.store(self.project)
-        return done
+        return self._work(applying.add_packages(self.project, self.engine), listener)
 
     def stop(self, *, listener: Listener | None = None) -> StopResult:
         """End every process; data and environment are kept."""
@@ -343,9 +293,7 @@ class Environment:
             Called with each event.
         """
         result = self._work(self.engine.kill(images=images), listener)
-        Fingerprint.forget(self.project)
-        records_file(self.project).unlink(missing_ok=True)
-        remember_engine(self.project, None)
+        applying.forget(self.project)
         return result
 
     # -- work in the environment ---------------------------------------------------------------------------------
