@@ -155,13 +155,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 def _tell_slowest_files(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which files take longest: what keeps a worker is a whole file."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = {}
     for outcome in ("passed", "failed", "skipped", "error", ""):
         for report in terminalreporter.getreports(outcome):
             if isinstance(report, pytest.TestReport):
-                seconds[report.location[0]] += report.duration
-    slow = [(file, taken) for file, taken in seconds.most_common(_SLOW_FILES) if taken >= 1]
+                seconds[report.location[0]] = seconds.get(report.location[0], 0.0) + report.duration
+    slow = sorted(((taken, file) for file, taken in seconds.items() if taken >= 1), reverse=True)[:_SLOW_FILES]
     if slow:
         terminalreporter.section("slowest files")
-    for file, taken in slow:
+    for taken, file in slow:
         terminalreporter.line(f"{taken:7.1f}s  {file}")

@@ -16,7 +16,7 @@ def small(tmp_path, monkeypatch):
 @pytest.fixture
 def served(small, monkeypatch):
     """Serve the index, until it is called."""
-    asked = []
+    asked: list[str] = []
     with ExitStack() as serving:
         monkeypatch.setenv("UV_DEFAULT_INDEX", serving.enter_context(serve_folder(small.index, asked)))
         monkeypatch.setenv("UV_HTTP_RETRIES", "0")
