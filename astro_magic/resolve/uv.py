@@ -151,7 +151,7 @@ def _failure_of_requirements(words: str) -> DependencyError:
     if missing:
         return ResolutionError(
             f"There is no package named {missing[1]} on the package index.",
-            hint="Check its spelling; a package of a private index needs --extra-index-url.",
+            hint="Check its spelling; if it is on a private index, name that first: %astro_private_index URL.",
             detail=words,
         )
     version = re.search(r"there (?:is|are) no versions? of ([^\s,]+)", words)

@@ -179,8 +179,7 @@ class LocalEngine(Engine):
 
     def prepare(self, options: BuildOptions | None = None) -> Operation[Preparation]:
         """Make the environment for the project's files; nothing that runs is touched."""
-        if options is not None:
-            raise EngineError("Options of an image build mean nothing to local processes.", hint="Use --engine docker.")
+        _refuse_image(StartOptions(build=options))
         self._require_possible()
         with self._lock("preparing the environment"):
             environment, created = yield from self._environment()
@@ -193,8 +192,7 @@ class LocalEngine(Engine):
     def start(self, options: StartOptions) -> Operation[EngineStatus]:
         """Prepare, start, and wait until every component is healthy."""
         self._require_possible()
-        if options.image:
-            raise EngineError("Local processes run no image.", hint="Use --engine docker with --image-name.")
+        _refuse_image(options)
         with self._lock("starting Airflow"):
             present = self._look(measured=False)
             if present.state == "running":
@@ -225,6 +223,7 @@ class LocalEngine(Engine):
     def restart(self, pending: Pending, options: StartOptions) -> Operation[EngineStatus]:
         """Apply what is pending; the environment that runs goes on until the new one is there."""
         self._require_possible()
+        _refuse_image(options)
         changed = ", ".join(dict.fromkeys(reason.file for reason in pending.reasons))
         with self._lock(f"restarting Airflow for {changed}" if changed else "restarting Airflow"):
             running = self._instance.running()
@@ -384,3 +383,10 @@ class LocalEngine(Engine):
         seconds = _LOCK_TIMEOUT if timeout is None else timeout
         with hold(self._state / "engine.lock", purpose=purpose, timeout=seconds):
             yield
+
+
+def _refuse_image(options: StartOptions) -> None:
+    if options.image:
+        raise EngineError("Local processes run no image.", hint="Use --engine docker with --image-name.")
+    if options.build is not None:
+        raise EngineError("Options of an image build mean nothing to local processes.", hint="Use --engine docker.")
