@@ -38,7 +38,7 @@ def start(project: Project, engine: Engine, options: StartOptions) -> Operation[
     """Prepare, start, and wait until every component is healthy: see `astro_magic.environment.Environment.start`."""
     started = time.monotonic()
     status = engine.status()
-    engine.require_startable(options, running=status.state == "running")
+    engine.require_startable(options, running=status.running)
     if status.state == "running":
         seconds = time.monotonic() - started
         notes = (*status.notes, *_without_effect(options, status))

@@ -24,6 +24,7 @@ from astro_magic.engines.local.database.chosen import forget_choice
 from astro_magic.engines.local.database.metadata import MetadataDatabase
 from astro_magic.engines.local.environment import LocalEnvironment
 from astro_magic.engines.local.environments import (
+    building,
     current_environment,
     environments_home,
     fitting_environment,
@@ -43,10 +44,10 @@ from astro_magic.engines.local.supervision import Supervisor
 from astro_magic.engines.local.way_in import write_way_in
 from astro_magic.engines.options import BuildOptions, LogQuery, Stage, StartOptions
 from astro_magic.errors import (
+    AstroMagicError,
     EngineError,
     EngineUnavailableError,
     NotRunningError,
-    StartFailedError,
 )
 from astro_magic.project.fingerprint import Pending
 from astro_magic.project.project import Project
@@ -164,7 +165,7 @@ class LocalEngine(Engine):
 
     def generations(self) -> Generations:
         """Give the environments that the project has had."""
-        return LocalGenerations(self.project, environments_home(self.project), self._lock)
+        return LocalGenerations(self.project, environments_home(self.project), self._alone)
 
     def secrets(self) -> tuple[str, ...]:
         """Give the keys and the password of the project's Airflow."""
@@ -195,8 +196,8 @@ class LocalEngine(Engine):
         _refuse_image(options)
         with self._lock("starting Airflow"):
             present = self._look(measured=False)
+            self.require_startable(options, running=present.running)
             if present.state == "running":
-                self.require_startable(options, running=True)
                 return present
             if present.started_by:
                 msg = f"{present.started_by[:1].upper()}{present.started_by[1:]} is starting Airflow in this project."
@@ -234,15 +235,18 @@ class LocalEngine(Engine):
                 yield from self._stop(_STOP_GRACE)
                 # What runs after it is where it was.
                 remember_port(self._state, neighbour.port)
-            elif running is not None:
-                yield from self._startup.make_room(running, environment)
             try:
+                if neighbour is None and running is not None:
+                    yield from self._startup.make_room(running, environment)
                 status = yield from self._startup.start(environment, options)
                 # What somebody did to the environment by hand is worth as much as at a start.
                 return replace(status, notes=(*environment.notes, *status.notes))
-            except StartFailedError as failure:
+            except (AstroMagicError, OSError) as failure:
                 before = current_environment(self.project, name=running.environment) if running else None
                 if running is None or before is None or before.folder == environment.folder:
+                    raise
+                if self._instance.running() is not None:
+                    # It was not ended yet.
                     raise
                 yield from self._startup.go_back(failure, before, port=running.port, timeout=options.timeout)
                 raise
@@ -309,16 +313,26 @@ class LocalEngine(Engine):
         if supervisor is None:
             self._require_possible()
             with self._lock("preparing the environment"):
-                environment, _ = yield from prepare_environment(self.project)
-                supervisor = yield from self._instance.obtain(environment, None, ports.choose_port)
-                # The database of an Airflow that runs is not replaced by a migrated one.
-                if self._neighbour() is None:
-                    yield from self._database.prepare(environment, supervisor)
+                # Whoever had the lock may have started it.
+                supervisor = self._instance.running()
+                if supervisor is None:
+                    environment, supervisor = yield from self._warm()
+                else:
+                    environment = self._environment_in_use(supervisor)
         if "database" in request and environment is not None:
             request = {**request, **(yield from self._database.for_runs(environment, supervisor))}
         return (yield from call_in(supervisor, script, request, stage, event))
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _warm(self) -> Operation[tuple[LocalEnvironment, Supervisor]]:
+        """Give a process that has imported Airflow, and a database that runs can copy."""
+        environment, _ = yield from prepare_environment(self.project)
+        supervisor = yield from self._instance.obtain(environment, None, ports.choose_port)
+        # The database of an Airflow that runs is not replaced by a migrated one.
+        if self._neighbour() is None:
+            yield from self._database.prepare(environment, supervisor)
+        return environment, supervisor
 
     def _environment(self) -> Operation[tuple[LocalEnvironment, bool]]:
         """Give the environment, and whether it was built now; one that is there is told of, too."""
@@ -376,6 +390,12 @@ class LocalEngine(Engine):
     def _require_possible(self) -> None:
         for problem in self.preflight():
             raise EngineUnavailableError(f"{problem.what}. {problem.why}", hint=problem.hint)
+
+    @contextmanager
+    def _alone(self, purpose: str) -> Iterator[None]:
+        """Keep others from working on the environments, also from building one in the background."""
+        with self._lock(purpose), building(self.project, timeout=_LOCK_TIMEOUT):
+            yield
 
     @contextmanager
     def _lock(self, purpose: str, *, timeout: float | None = None) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from astro_magic.engines.local.logs import last_words
 from astro_magic.engines.local.neighbour import announce
 from astro_magic.engines.local.supervision import Supervisor, import_failure
 from astro_magic.engines.options import StartOptions
-from astro_magic.errors import DatabaseError, StartFailedError
+from astro_magic.errors import AstroMagicError, DatabaseError, StartFailedError
 from astro_magic.machine.ports import is_free
 from astro_magic.project.project import Project
 from astro_magic.system.events import Operation, Step
@@ -97,9 +97,7 @@ class Startup:
         else:
             yield from self._instance.stop()
 
-    def go_back(
-        self, failure: StartFailedError, before: LocalEnvironment, *, port: int, timeout: float
-    ) -> Operation[None]:
+    def go_back(self, failure: Exception, before: LocalEnvironment, *, port: int, timeout: float) -> Operation[None]:
         """Start the environment again that ran before; the failure then says so.
 
         Raises
@@ -115,9 +113,11 @@ class Startup:
             yield from self.start(before, StartOptions(timeout=timeout))
         except DatabaseError as migrated:
             # What was migrated on a server stays so.
-            failure.hint = f"The environment from before cannot go on, either: {migrated.message}"
+            if isinstance(failure, AstroMagicError):
+                failure.hint = f"The environment from before cannot go on, either: {migrated.message}"
             raise failure from migrated
-        failure.hint = f"Airflow runs again with the environment from before. {failure.hint or ''}".strip()
+        if isinstance(failure, AstroMagicError):
+            failure.hint = f"Airflow runs again with the environment from before. {failure.hint or ''}".strip()
 
     def _start_once(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
         finished = False
@@ -126,10 +126,12 @@ class Startup:
                 supervisor = yield from self._instance.obtain(environment, options.port, choose)
                 yield from self._database.prepare(environment, supervisor, options.database)
                 variables = self._instance.variables(environment, supervisor)
+                # What runs already may have been started again before.
+                before = {part["name"]: part["restarts"] for part in supervisor.ask({"do": "status"})["components"]}
                 supervisor.ask({"do": "start", "environment": variables})
                 remember_port(self._project.state_dir, supervisor.port)
                 logs = self._project.state_dir / "logs"
-                status = yield from _await_health(self._look, supervisor, options.timeout, logs)
+                status = yield from _await_health(self._look, supervisor, options.timeout, logs, before)
                 told = announce(
                     self._project, pid=supervisor.pid, port=supervisor.port, airflow_version=supervisor.airflow_version
                 )
@@ -144,9 +146,9 @@ class Startup:
 
 
 def _await_health(
-    read: Callable[[], EngineStatus], supervisor: Supervisor, timeout: float, logs: Path
+    read: Callable[[], EngineStatus], supervisor: Supervisor, timeout: float, logs: Path, restarts: Mapping[str, int]
 ) -> Operation[EngineStatus]:
-    """Read the status until every component is healthy, and give it.
+    """Read the status until every component is healthy, and give it; `restarts` is how often each was restarted before.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def _await_health(
             raise StartFailedError("The process that runs Airflow was ended from outside while it was starting.")
         seconds = time.monotonic() - started
         for component in status.components:
-            if component.restarts or component.state == "failed":
+            if component.restarts > restarts.get(component.name, 0) or component.state == "failed":
                 yield Step(component.name, component.name, "failed", component.detail, seconds)
                 raise _failed(component, logs)
             if component.healthy and component.name not in healthy:
