@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ProjectError,
         ProjectNotFoundError,
         ResolutionError,
+        RestartNeededError,
         StartFailedError,
     )
     from astro_magic.project.project import Project
@@ -72,6 +73,7 @@ __all__ = [
     "ProjectError",
     "ProjectNotFoundError",
     "ResolutionError",
+    "RestartNeededError",
     "StartFailedError",
     "__version__",
     "load_ipython_extension",

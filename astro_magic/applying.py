@@ -7,6 +7,7 @@ before the work begins: what changes meanwhile is pending afterwards.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 from astro_magic.engines.answers import EngineStatus
 from astro_magic.engines.engine import Engine
@@ -37,10 +38,11 @@ def start(project: Project, engine: Engine, options: StartOptions) -> Operation[
     """Prepare, start, and wait until every component is healthy: see `astro_magic.environment.Environment.start`."""
     started = time.monotonic()
     status = engine.status()
-    engine.require_startable(options, running=status.state == "running")
+    engine.require_startable(options, running=status.running)
     if status.state == "running":
         seconds = time.monotonic() - started
-        return StartResult(status, already_running=True, seconds=seconds, notes=status.notes)
+        notes = (*status.notes, *_without_effect(options, status))
+        return StartResult(status, already_running=True, seconds=seconds, notes=notes)
     now = Fingerprint.take(project)
     remember_engine(project, engine)
     importing = ObjectsImporter(project, engine)
@@ -94,3 +96,11 @@ def forget(project: Project) -> None:
     Fingerprint.forget(project)
     records_file(project).unlink(missing_ok=True)
     remember_engine(project, None)
+
+
+def _without_effect(options: StartOptions, status: EngineStatus) -> Iterator[str]:
+    """Name the options that mean nothing to an Airflow that runs already."""
+    if options.port is not None and not (status.url or "").endswith(f":{options.port}"):
+        yield f"It goes on at its port: --port {options.port} is for a start after %astro_stop."
+    if options.image or options.build is not None:
+        yield "It goes on with its image: %astro_restart takes --image-name and the options of a build."

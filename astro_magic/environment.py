@@ -1,7 +1,7 @@
 """The front door: one project, the engine that runs it, and its Airflow.
 
-This is the only place where files, engine and Airflow meet. Magics, widgets and the server call it and hand the
-result to a view.
+This is the only place where files, engine and Airflow meet. Magics and widgets call it and hand the result to a
+view.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def open_environment(project: Project, *, engine: str = "auto") -> Environment:
     project : Project
         The project.
     engine : str
-        Name of the engine; ``auto`` takes the one that suits this machine.
+        Name of the engine; ``auto`` takes the one that the project ran on last, else what ``dev.mode`` names, else
+        Docker where an engine answers, else local processes.
 
     Raises
     ------
@@ -291,6 +292,13 @@ class Environment:
             Also the images that were built.
         listener : callable, optional
             Called with each event.
+
+        Raises
+        ------
+        EngineError
+            When images are to be removed on an engine that has none.
+        ProjectBusyError
+            When another process works on the project.
         """
         result = self._work(self.engine.kill(images=images), listener)
         applying.forget(self.project)

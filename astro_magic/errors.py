@@ -19,6 +19,7 @@ Every failure that a user can meet is one of these; each one says what happened 
     ├── EngineError                  the place where Airflow runs
     │   ├── EngineUnavailableError   this engine cannot run here
     │   ├── ProjectBusyError         another process is working on this project
+    │   ├── RestartNeededError       only a restart can bring what was asked for
     │   ├── NotRunningError          Airflow is not running
     │   ├── PortInUseError           the port asked for is taken
     │   ├── BuildFailedError         the image could not be built
@@ -65,6 +66,7 @@ __all__ = [
     "ProjectError",
     "ProjectNotFoundError",
     "ResolutionError",
+    "RestartNeededError",
     "StartFailedError",
 ]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from astro_magic.engines.local.inside import processes
+from astro_magic.engines.inside import processes
 from astro_magic.engines.ports import choose_port
 from astro_magic.environment import Environment
 from astro_magic.system.events import Event, Step

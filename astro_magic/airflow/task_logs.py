@@ -86,7 +86,9 @@ class TaskLog:
         self.run_id = choice.run_id or self._latest()
         self._run = f"{self._dag}/dagRuns/{quote(self.run_id, safe='')}"
         if client.get(self._run) is None:
-            raise AirflowError(f"{self.dag_id} has no run {self.run_id}.", hint="%astro_logs --task shows the latest.")
+            raise AirflowError(
+                f"{self.dag_id} has no run {self.run_id}.", hint=f"%astro_logs --task {self.dag_id} shows the latest."
+            )
 
     def read(self) -> tuple[TaskLogLine, ...]:
         """Give all lines, by time."""

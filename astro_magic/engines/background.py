@@ -13,6 +13,7 @@ from typing import Literal
 
 import psutil
 
+from astro_magic.engines.inside.processes import lives_since, machine_start, start_of
 from astro_magic.project.project import Project
 from astro_magic.system import processes
 from astro_magic.system.files import write_atomic
@@ -68,7 +69,8 @@ class Background:
         pid = processes.spawn(argv, env=os.environ, cwd=self._project.root, log=folder / "build-background.log")
         known = {
             "pid": pid,
-            "created": psutil.Process(pid).create_time(),
+            "created": start_of(pid),
+            "machine": machine_start(),
             "started": datetime.now().astimezone().isoformat(),
         }
         write_atomic(self._file, json.dumps(known).encode(), mode=0o600)
@@ -117,7 +119,7 @@ class Background:
             known = json.loads(self._file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        return known if isinstance(known, dict) and {"pid", "created", "started"} <= set(known) else None
+        return known if isinstance(known, dict) and {"pid", "created", "machine", "started"} <= set(known) else None
 
 
 def end_processes(members: Iterable[psutil.Process]) -> None:
@@ -134,8 +136,7 @@ def end_processes(members: Iterable[psutil.Process]) -> None:
 def _process(known: dict[str, object]) -> psutil.Process | None:
     """Give the building process while it lives; a process id counts only together with its start."""
     with suppress(psutil.Error, ValueError):
-        process = psutil.Process(int(str(known["pid"])))
-        alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        if alive and abs(process.create_time() - float(str(known["created"]))) < 1.0:
-            return process
+        pid = int(str(known["pid"]))
+        if known["machine"] == machine_start() and lives_since(pid, float(str(known["created"]))):
+            return psutil.Process(pid)
     return None

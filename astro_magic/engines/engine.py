@@ -36,7 +36,7 @@ class Engine(ABC):
     """
 
     name: ClassVar[str]
-    #: What the storyboard calls it: ``local processes``, ``Docker``.
+    #: What views call it: ``local processes``, ``Docker``.
     title: ClassVar[str]
     #: Whether packages that the requirements do not ask for stay in the environment, as those of an image do.
     additive: ClassVar[bool] = False
@@ -108,6 +108,11 @@ class Engine(ABC):
         """Put requirements into the running environment that only add packages, so that no process is restarted.
 
         Gives whether that could be done; where it gives False, nothing was changed and a restart is needed.
+
+        Raises
+        ------
+        RestartNeededError
+            When only a restart can bring them; says why.
         """
         yield from ()
         return False
@@ -118,7 +123,13 @@ class Engine(ABC):
 
     @abstractmethod
     def status(self) -> EngineStatus:
-        """Read what runs now."""
+        """Read what runs now.
+
+        Raises
+        ------
+        EngineUnavailableError
+            When the engine does not answer.
+        """
 
     def watch(self, *, interval: float = 2.0) -> Iterator[EngineStatus]:
         """Give the status now, and again whenever it may have changed, at the latest after `interval` seconds."""
@@ -136,7 +147,13 @@ class Engine(ABC):
 
     @abstractmethod
     def packages(self) -> tuple[InstalledPackage, ...]:
-        """Give the distributions of the environment, sorted by name."""
+        """Give the distributions of the environment, sorted by name.
+
+        Raises
+        ------
+        NotRunningError
+            When there is no environment yet.
+        """
 
     def installation(self) -> Installation:
         """Give them with what else is known of what is installed; nothing is started.
@@ -168,7 +185,8 @@ class Engine(ABC):
             When this engine has no containers.
         """
         raise EngineError(
-            f"There are no containers to export: Airflow runs on {self.title}.", hint="Use --engine docker."
+            f"There are no containers to export: Airflow runs on {self.title}.",
+            hint="Start it with %astro_start --engine docker first.",
         )
 
     @abstractmethod

@@ -25,7 +25,13 @@ _ENGINE = argument("--engine", metavar="NAME", help="Where Airflow is to run: au
 _TIMEOUT = argument(
     "--timeout", type=float, metavar="S", help="Seconds until a start that does not get healthy is given up."
 )
-_IMAGE = argument("-i", "--image-name", default="", metavar="IMAGE", help="Run this prepared image; none is built.")
+_IMAGE = argument(
+    "-i",
+    "--image-name",
+    default="",
+    metavar="IMAGE",
+    help="Run this prepared image, now and at later starts, until astro_kill; none is built meanwhile.",
+)
 
 
 @magics_class

@@ -46,9 +46,9 @@ class FileMagics(EditingMagics):
     def astro_file(self, arguments: Arguments, cell: str | None) -> ChangeView | EntriesView:
         """Write the cell to a file of the project.
 
-        As a line magic: list [FOLDER]; add SOURCE [PATH], which copies a file of this machine into the project (by
-        default into include/); remove PATH. A file that was edited elsewhere since a cell wrote it is not overwritten
-        unless that is asked for.
+        As a line magic: list [FOLDER]; add SOURCE [PATH], which copies a file of this machine, named from the folder of
+        the notebook, into the project (by default into include/); remove PATH. A file that was edited elsewhere since a
+        cell wrote it is not overwritten unless that is asked for.
         """
         from astro_magic.project.changes import Change
 

@@ -44,7 +44,7 @@ _VERBS = ("list", "add", "set", "remove", "edit")
 _TO = argument("--to", choices=_TARGETS, help="Where: airflow_settings.yaml, .env, or the running Airflow alone.")
 _SORT = argument("--sort", metavar="COLUMN", help="Sort by this column of the DataFrame.")
 _DIFFERING = argument("--differing", action="store_true", help="Only what is not as in the running Airflow.")
-_REVEAL = argument("--reveal", action="store_true", help="Show secrets, for a minute; asks before.")
+_REVEAL = argument("--reveal", action="store_true", help="Show secrets, in a notebook for a minute; asks before.")
 _DESCRIPTION = argument("--description", metavar="TEXT", help="What it is for.")
 _TEAM = argument("--team", metavar="NAME", help="The team that it belongs to (Airflow 3 with multi_team).")
 
@@ -154,9 +154,11 @@ class ObjectMagics(AstroMagics):
         included, into airflow_settings.yaml or .env; what is there already in its own way stays as it is.
         """
         action = arguments.action
-        for option, meant in (("prune", "import"), ("to", "export"), ("dry_run", "export"), ("kinds", "export")):
+        for option, meant in (("prune", "import"), ("to", "export"), ("dry_run", "export")):
             if getattr(arguments, option) and action != meant:
                 raise UsageError(f"--{option.replace('_', '-')} is for {meant}.")
+        if arguments.kinds and action != "export":
+            raise UsageError("Kinds are for export: %astro_objects export pools, for instance.")
         objects = self.session.environment(arguments).objects
         begun = time.monotonic()
         if action == "diff":
@@ -218,7 +220,9 @@ class ObjectMagics(AstroMagics):
         action = arguments.action.removesuffix(";") or "list"
         _refuse_options(arguments, "list", read(self, arguments, "", ()))
         if arguments.to or arguments.dry_run or len(arguments.names) > (action == "list"):
-            raise UsageError("No action stands there: write list, add, set, remove, edit, or a pattern alone.")
+            raise UsageError(
+                f"No action stands there: write {', '.join(_VERBS)}; or a pattern, with no --to or --dry-run."
+            )
         pattern = (arguments.names or [""])[0] if action == "list" else action
         if getattr(arguments, "reveal", False):
             return self._reveal(arguments, environment, kind, pattern)
@@ -265,7 +269,7 @@ class ObjectMagics(AstroMagics):
     def _asked(self, title: str) -> str:
         value = self.session.ask_secret(title)
         if value is None:
-            raise UsageError(f"Nobody can be asked for the {title} here: take it from a variable.")
+            raise UsageError(f"Nobody can be asked for the {title} here: take it from a variable, with --...-from-env.")
         return value
 
     def _kept(self, name: str, title: str) -> str:
@@ -344,7 +348,7 @@ def _pool_values(magics: ObjectMagics, arguments: Arguments, name: str, rest: Se
 def _variable(name: str) -> str:
     value = os.environ.get(name)
     if not value:
-        raise UsageError(f"The kernel has no environment variable {name}: set it before, or ask for the value.")
+        raise UsageError(f"The kernel has no environment variable {name}: set it where the notebook is started.")
     return value
 
 

@@ -36,7 +36,11 @@ class PrivateMagics(EditingMagics):
 
     @command(
         argument("urls", nargs="*", metavar="URL", help="git+ssh://git@github.com/org/repo.git@v1, git@host:org/repo."),
-        argument("--key", metavar="FILE", help="The SSH key; default: the agent's, else the first one in ~/.ssh."),
+        argument(
+            "--key",
+            metavar="FILE",
+            help="A path from the project; default: the agent's, else one in ~/.ssh.",
+        ),
         argument("--agent", action="store_true", help="Take the key that the SSH agent has."),
         argument("--id", default="", metavar="NAME", help="The key's name in builds, for a second key on one host."),
         argument("--host-key", default="auto", metavar="FINGERPRINT", help="The host's key, as SHA256:...; or auto."),
@@ -79,7 +83,7 @@ class PrivateMagics(EditingMagics):
         argument("--user", default="", metavar="NAME", help="The user's name."),
         argument("--user-from-env", default="", metavar="VARIABLE", help="The variable that has the user's name."),
         argument("--password-from-env", default="", metavar="VARIABLE", help="The variable that has the password."),
-        argument("--password-prompt", action="store_true", help="Ask for the password; the keyring keeps it."),
+        argument("--password-prompt", action="store_true", help="Ask for it; the keyring or this kernel keeps it."),
         argument("--keyring", default="", metavar="ENTRY", help="The entry of the keyring that has the password."),
         argument("--only", nargs="+", default=[], metavar="PACKAGE", help="Take these packages from this index alone."),
         _NO_CHECK,
@@ -107,7 +111,7 @@ class PrivateMagics(EditingMagics):
         return self._edit_and_resolve(arguments, project, lambda: plan_index(project, index), notes=notes)
 
     @command(
-        argument("files", nargs="*", metavar="FILE", help="Certificates of authorities, in PEM or DER form."),
+        argument("files", nargs="*", metavar="FILE", help="Certificates, PEM or DER; paths from the project."),
         argument("--company", default="company", metavar="NAME", help="Whose they are: the name of their folder."),
         _REMOVE,
         output=True,
@@ -245,7 +249,7 @@ class PrivateMagics(EditingMagics):
     def _asked(self, name: str) -> str:
         value = self.session.ask_secret(f"password of the index {name}")
         if value is None:
-            raise UsageError("Nobody can be asked for the password here: take it from a variable.")
+            raise UsageError("Nobody can be asked for the password here: use --password-from-env VARIABLE.")
         return value
 
     def _check_index(self, arguments: Arguments, project: Project, index: PackageIndex) -> list[str]:

@@ -79,7 +79,7 @@ class ObjectsImport:
 
 
 _OUTCOMES = ("created", "updated", "removed", "kept", "unchanged", "failed")
-_CHANGED = "It was changed in Airflow since it was imported; %{}s rm {} --to airflow removes it."
+_CHANGED = "It was changed in Airflow since it was imported; %{}s remove {} --to airflow removes it."
 
 
 def _told(result: ObjectResult) -> str:

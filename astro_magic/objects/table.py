@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from astro_magic.project.settings.objects import KindName
 from astro_magic.project.settings.values import RowProblem, SettingsObject
+from astro_magic.system.frames import require_pandas
 from astro_magic.system.secrets import MASK, mask_named
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ class ObjectsTable:
         The columns are the fields of the definition that counts, then ``defined_in`` (all places), ``wins`` (the one
         that counts), ``in_airflow`` (the state) and ``differs`` (the fields that differ). For a pool also its slots.
         """
+        require_pandas()
         import pandas as pd
 
         usage = _USAGE if self.kind == "pool" else ()

@@ -247,7 +247,7 @@ def _judge(base: str, login: Login | None, answer: _Answer) -> None:
         return
     if answer.status in {401, 403}:
         if login is None:
-            hint = "Give one by a variable or the keyring."
+            hint = "Give one: --user NAME with --password-prompt or --password-from-env VARIABLE."
             raise NetworkError(f"{base} asks for a login (status {answer.status}).", hint=hint)
         hint = "Check both; a token may have expired, or may be allowed to do other things only."
         message = f"{base} refuses the login of {login.user!r} (status {answer.status})."

@@ -175,7 +175,7 @@ class Document:
 
         Raises
         ------
-        ProjectError
+        ProjectError, ProjectBusyError
             As `plan_write` and `Project.apply`.
         """
         return self.project.apply(Change(f"write {self.name}", (self.plan_write(text),)), dry_run=dry_run)
@@ -285,7 +285,7 @@ class EntriesDocument(Document, ABC):
 
         Raises
         ------
-        ProjectError
+        ProjectError, ProjectBusyError
             As `plan_merge` and `Project.edit`.
         """
         return self.project.edit(lambda: self.plan_merge("\n".join(lines)), dry_run=dry_run)

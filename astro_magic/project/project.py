@@ -372,7 +372,7 @@ class Project:
 
         Raises
         ------
-        ProjectError
+        ProjectError, ProjectBusyError
             What the plan raises, and as `apply`.
         """
         if dry_run:

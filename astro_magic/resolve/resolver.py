@@ -27,6 +27,7 @@ _INCLUDE = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)[ =]?\s*(?P<file
 #: A resolver that goes back over hundreds of versions would otherwise run for minutes without an answer.
 _TIME_LIMIT = 180.0
 _KEPT_LOCKS = 20
+_FROM_CACHE = "the index could not be reached; this is what uv's cache has"
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,6 @@ class Resolution:
         The exact Airflow version.
     seconds : float
         How long it took.
-    checked : bool
-        False when nothing could be resolved for want of a network; `note` says so.
     note : str
         What the user should know; may be empty.
     changes : tuple of str
@@ -55,7 +54,6 @@ class Resolution:
     packages: dict[str, str]
     airflow: str
     seconds: float
-    checked: bool = True
     note: str = ""
     changes: tuple[str, ...] = ()
 
@@ -136,6 +134,7 @@ def resolve(
         When an index could not be reached.
     """
     started = time.monotonic()
+    note = ""
     whole = f"{text.rstrip()}\napache-airflow=={airflow}\npip\n"
     wishes = "".join(f"{name}=={version}\n" for name, version in sorted(preferred.items()))
     kept = locks / f"{_question_key(whole + wishes, folder, python, settings)}.txt"
@@ -149,12 +148,15 @@ def resolve(
         question = _Question(folder, airflow, python, wishes, settings)
         locks.mkdir(parents=True, exist_ok=True)
         lock = question.answer_quickly(text, whole) or question.answer(whole)
-        write_atomic(kept, lock.encode(), mode=0o600)
-        _forget_old(locks)
-        if shared:
-            shared_locks.share(shared, lock)
+        if question.away:
+            note = _FROM_CACHE
+        else:
+            write_atomic(kept, lock.encode(), mode=0o600)
+            _forget_old(locks)
+            if shared:
+                shared_locks.share(shared, lock)
     packages = {name: "" if "/" in version else version for name, version in _versions(lock).items()}
-    return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started)
+    return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started, note)
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,14 @@ class _Question:
     python: str
     wishes: str
     settings: Mapping[str, str]
+    #: Has something in it when the index could not be reached, and uv's cache had the answer.
+    away: list[bool] = field(default_factory=list)
 
     def answer(self, requirements: str) -> str:
-        """Give exact versions, as the index has them now."""
+        """Give exact versions, as the index has them now, or else uv's cache."""
         lock = self._compile(requirements)
-        shared_locks.note_asked(self._foundation)
+        if not self.away:
+            shared_locks.note_asked(self._foundation)
         return lock
 
     def answer_quickly(self, text: str, whole: str) -> str:
@@ -209,6 +214,7 @@ class _Question:
                 text=requirements,
                 timeout=_TIME_LIMIT,
                 offline=offline,
+                on_cache=lambda: self.away.append(True),
                 extra=self.settings,
             )
             return output.read_text(encoding="utf-8")

@@ -53,7 +53,7 @@ def read_shared(key: str) -> str:
     """Give what a project found out within the last day; empty when none has."""
     try:
         file = _folder() / f"{key}.txt"
-        fresh = time.time() - file.stat().st_mtime < _SECONDS
+        fresh = 0.0 <= time.time() - file.stat().st_mtime < _SECONDS
         return file.read_text(encoding="utf-8") if fresh else ""
     except (OSError, ValueError, FileAccessError):
         return ""

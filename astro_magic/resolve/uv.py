@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -82,6 +82,7 @@ def call(
     timeout: float = 900.0,
     offline: bool = False,
     cached: bool = True,
+    on_cache: Callable[[], object] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> processes.Completed:
     """Call uv; when the network fails, call it once more with what the cache has.
@@ -100,6 +101,8 @@ def call(
         Use only the cache.
     cached : bool
         Whether what the cache has will do when the network fails.
+    on_cache : callable, optional
+        Called when it did.
     extra : mapping of str to str, optional
         More variables than this process has.
 
@@ -122,10 +125,13 @@ def call(
             raise NetworkError("The package index could not be reached.", hint=_REACH, detail=_words(done.errors))
         try:
             remaining = max(timeout - (time.monotonic() - started), 10.0)
-            return call(arguments, cwd=cwd, text=text, timeout=remaining, offline=True, extra=extra)
+            answer = call(arguments, cwd=cwd, text=text, timeout=remaining, offline=True, extra=extra)
         except DependencyError as missing:
             msg = "The package index could not be reached, and what is needed is not in uv's cache."
             raise NetworkError(msg, hint=_REACH, detail=_words(done.errors)) from missing
+        if on_cache is not None:
+            on_cache()
+        return answer
     raise _failure(_words(done.errors))
 
 
@@ -151,7 +157,7 @@ def _failure_of_requirements(words: str) -> DependencyError:
     if missing:
         return ResolutionError(
             f"There is no package named {missing[1]} on the package index.",
-            hint="Check its spelling; a package of a private index needs --extra-index-url.",
+            hint="Check its spelling; if it is on a private index, name that first: %astro_private_index URL.",
             detail=words,
         )
     version = re.search(r"there (?:is|are) no versions? of ([^\s,]+)", words)

@@ -27,7 +27,7 @@ class Step:
     key : str
         Identifies the step within its operation.
     title : str
-        What is being done, as in the storyboard: ``environment``, ``database``, ``scheduler``.
+        What is being done, in the words of the view: ``environment``, ``database``, ``scheduler``.
     state : {"running", "done", "failed", "skipped"}
         Where it stands.
     detail : str

@@ -57,8 +57,6 @@ def change_counts(file: FileChange) -> str:
 
 def resolution_words(resolution: Resolution) -> str:
     """Say what the requirements resolve to, in one line."""
-    if not resolution.checked:
-        return resolution.note or "not checked"
     packages = f"resolves to {count(len(resolution.packages), 'package')} in {duration(resolution.seconds)}"
     return " · ".join(part for part in (packages, _first(resolution.changes), resolution.note) if part)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from astro_magic.system.frames import require_pandas
 from astro_magic.views.changes import ChangeView
 from astro_magic.views.report import Cell, Line, Report, Span, Table, line
 from astro_magic.views.view import View
@@ -49,6 +50,7 @@ class GenerationsView(View):
         Its columns are number, name, made, airflow_version, python_version, packages (their number), changes (a list),
         size and shared (bytes), current and running.
         """
+        require_pandas()
         import pandas as pd
 
         rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from astro_magic.system.frames import require_pandas
 from astro_magic.views.report import Block, Cell, Line, Report, Span, Table, line
 from astro_magic.views.view import View
 from astro_magic.views.words import count
@@ -64,6 +65,7 @@ class PackagesView(View):
         Its columns are name, version, requested, file, line, origin, required_by, newest and imported_by; required_by
         and imported_by hold lists.
         """
+        require_pandas()
         import pandas as pd
 
         def value(package: Package, column: str) -> object:
@@ -139,6 +141,7 @@ class OsPackagesView(View):
     @property
     def df(self) -> pd.DataFrame:
         """The packages as a DataFrame with the columns name, requested, line and version; missing ones have none."""
+        require_pandas()
         import pandas as pd
 
         rows = [(each.name, each.requested, each.line, each.version or None) for each in self.packages]

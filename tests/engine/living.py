@@ -6,7 +6,7 @@ import os
 
 import psutil
 
-from astro_magic.engines.local.inside.processes import MARKER
+from astro_magic.engines.inside.processes import MARKER
 from astro_magic.project.project import Project
 
 

@@ -72,6 +72,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         write_wheel(folder, "planted-first", version, [], files)
     write_wheel(folder, "planted-second", "1.0", ["planted-third"], {"planted_second.py": "import planted_third"})
     write_wheel(folder, "planted-third", "1.0", [], {"planted_third.py": ""})
+    write_wheel(folder, "planted-late", "1.0", [], {"planted_late.py": ""})
     write_wheel(folder, "planted-broken", "1.0", [], {"planted_broken.py": "import no_such_module"})
     entries = {"planted_provider-1.0.dist-info/entry_points.txt": "[apache_airflow_provider]\nx = planted_provider:x\n"}
     write_wheel(folder, "planted-provider", "1.0", [], {"planted_provider.py": "", **entries})
@@ -162,6 +163,16 @@ def test_a_package_is_added_while_airflow_runs(
     assert not room.exists()
     assert environment.status().notes == ()
     assert [dag.dag_id for dag in environment.parse("added.py").dags] == ["added"]
+
+    # What was added and is not asked for any more is gone with a restart, though the environment is the one before.
+    kept = project.requirements.text()
+    project.requirements.add("planted-late==1.0")
+    assert environment.add_packages()
+    until_built(project)
+    (project.root / "requirements.txt").write_text(kept)
+    environment.restart()
+    assert added_to(project) == {}
+    assert "planted-late" not in {each.name for each in environment.packages()}
 
     # Nor does one that is killed leave anything.
     room = Path(supervisor_of(project).added).parent

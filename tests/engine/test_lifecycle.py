@@ -13,12 +13,13 @@ import pytest
 from astro_magic.airflow.client import AirflowClient
 from astro_magic.airflow.task_logs import TaskChoice
 from astro_magic.engines.local.inside.components import components_of
-from astro_magic.engines.options import LogQuery
+from astro_magic.engines.options import BuildOptions, LogQuery, StartOptions
 from astro_magic.engines.routes import read_routes
 from astro_magic.environment import Environment
-from astro_magic.errors import AirflowError, NotRunningError
+from astro_magic.errors import AirflowError, EngineError, NotRunningError
 from astro_magic.project.fingerprint import Action
 from astro_magic.project.project import Project
+from astro_magic.results import StartResult
 from astro_magic.system.events import Event, OutputLine, Step, TaskUpdate
 from tests.engine.conftest import REQUIREMENT
 from tests.engine.living import processes_of
@@ -81,10 +82,7 @@ def test_a_run_from_start_to_stop(environment: Environment, project: Project) ->
     assert OutputLine("stdout", status.airflow_version or "") in output
     assert environment.run(["python", "-c", "raise SystemExit(3)"]) == 3
 
-    # A second start finds it running, and starts nothing.
-    again = environment.start()
-    assert again.already_running
-    assert again.status.started_at == started.status.started_at
+    check_second_start(environment, started)
 
     stopped = environment.stop()
     assert stopped.stopped >= len(COMPONENTS)
@@ -96,6 +94,17 @@ def test_a_run_from_start_to_stop(environment: Environment, project: Project) ->
     assert environment.stop().stopped == 0
     with pytest.raises(NotRunningError):
         environment.trigger("orders")
+
+
+def check_second_start(environment: Environment, started: StartResult) -> None:
+    """It finds Airflow running, starts nothing, and says what it did not do; local processes have no image."""
+    again = environment.start(StartOptions(port=1024, build=BuildOptions()))
+    assert again.already_running
+    assert ["--port 1024" in again.notes[-2], "--image-name" in again.notes[-1]] == [True, True]
+    assert again.status.started_at == started.status.started_at
+    for refused in (StartOptions(build=BuildOptions()), StartOptions(image="shop:1")):
+        with pytest.raises(EngineError, match="ocal processes"):
+            environment.restart(refused)
 
 
 def check_task_logs(environment: Environment, run_id: str) -> None:

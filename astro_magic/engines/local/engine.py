@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +24,7 @@ from astro_magic.engines.local.database.chosen import forget_choice
 from astro_magic.engines.local.database.metadata import MetadataDatabase
 from astro_magic.engines.local.environment import LocalEnvironment
 from astro_magic.engines.local.environments import (
+    building,
     current_environment,
     environments_home,
     fitting_environment,
@@ -35,22 +35,20 @@ from astro_magic.engines.local.environments import (
 from astro_magic.engines.local.generations import LocalGenerations
 from astro_magic.engines.local.health import read_status
 from astro_magic.engines.local.inside.components import components_of, generation_of
-from astro_magic.engines.local.instance import Instance, has_room
-from astro_magic.engines.local.last_port import last_port, remember_port
+from astro_magic.engines.local.instance import Instance
+from astro_magic.engines.local.last_port import remember_port
 from astro_magic.engines.local.left_out import left_out
-from astro_magic.engines.local.neighbour import Neighbour, announce, find_neighbour, left_secrets
-from astro_magic.engines.local.startup import await_health
+from astro_magic.engines.local.neighbour import Neighbour, find_neighbour, left_secrets
+from astro_magic.engines.local.startup import Startup
 from astro_magic.engines.local.supervision import Supervisor
 from astro_magic.engines.local.way_in import write_way_in
 from astro_magic.engines.options import BuildOptions, LogQuery, Stage, StartOptions
 from astro_magic.errors import (
-    DatabaseError,
+    AstroMagicError,
     EngineError,
     EngineUnavailableError,
     NotRunningError,
-    StartFailedError,
 )
-from astro_magic.machine.ports import is_free
 from astro_magic.project.fingerprint import Pending
 from astro_magic.project.project import Project
 from astro_magic.resolve.resolver import Resolution
@@ -64,7 +62,6 @@ __all__ = ["LocalEngine"]
 _STOP_GRACE = 5.0
 _OF_CONTAINERS = ("packages.txt", "docker-compose.override.yml", "private-known-hosts")
 _LOCK_TIMEOUT = 20.0
-_MOST_LOST_PORTS = 2
 
 
 class LocalEngine(Engine):
@@ -80,6 +77,7 @@ class LocalEngine(Engine):
         self._instance = Instance(project)
         self._logs = self._state / "logs"
         self._database = MetadataDatabase(project)
+        self._startup = Startup(project, self._instance, self._database, self._look)
 
     # -- what runs -----------------------------------------------------------------------------------------------
 
@@ -167,7 +165,7 @@ class LocalEngine(Engine):
 
     def generations(self) -> Generations:
         """Give the environments that the project has had."""
-        return LocalGenerations(self.project, environments_home(self.project), self._lock)
+        return LocalGenerations(self.project, environments_home(self.project), self._alone)
 
     def secrets(self) -> tuple[str, ...]:
         """Give the keys and the password of the project's Airflow."""
@@ -182,8 +180,7 @@ class LocalEngine(Engine):
 
     def prepare(self, options: BuildOptions | None = None) -> Operation[Preparation]:
         """Make the environment for the project's files; nothing that runs is touched."""
-        if options is not None:
-            raise EngineError("Options of an image build mean nothing to local processes.", hint="Use --engine docker.")
+        _refuse_image(StartOptions(build=options))
         self._require_possible()
         with self._lock("preparing the environment"):
             environment, created = yield from self._environment()
@@ -196,12 +193,11 @@ class LocalEngine(Engine):
     def start(self, options: StartOptions) -> Operation[EngineStatus]:
         """Prepare, start, and wait until every component is healthy."""
         self._require_possible()
-        if options.image:
-            raise EngineError("Local processes run no image.", hint="Use --engine docker with --image-name.")
+        _refuse_image(options)
         with self._lock("starting Airflow"):
             present = self._look(measured=False)
+            self.require_startable(options, running=present.running)
             if present.state == "running":
-                self.require_startable(options, running=True)
                 return present
             if present.started_by:
                 msg = f"{present.started_by[:1].upper()}{present.started_by[1:]} is starting Airflow in this project."
@@ -210,7 +206,7 @@ class LocalEngine(Engine):
                 environment, created = yield from self._environment()
                 self._database.require_usable(environment, options.database)
             notes = (*self._preparation(environment, created=created).notes, *self._database.notes)
-            status = yield from self._start(environment, options)
+            status = yield from self._startup.start(environment, options)
             return replace(status, notes=(*notes, *status.notes))
 
     def require_startable(self, options: StartOptions, *, running: bool) -> None:
@@ -228,6 +224,7 @@ class LocalEngine(Engine):
     def restart(self, pending: Pending, options: StartOptions) -> Operation[EngineStatus]:
         """Apply what is pending; the environment that runs goes on until the new one is there."""
         self._require_possible()
+        _refuse_image(options)
         changed = ", ".join(dict.fromkeys(reason.file for reason in pending.reasons))
         with self._lock(f"restarting Airflow for {changed}" if changed else "restarting Airflow"):
             running = self._instance.running()
@@ -238,27 +235,20 @@ class LocalEngine(Engine):
                 yield from self._stop(_STOP_GRACE)
                 # What runs after it is where it was.
                 remember_port(self._state, neighbour.port)
-            elif running is not None:
-                yield from self._make_room(running, environment)
             try:
-                status = yield from self._start(environment, options)
+                if neighbour is None and running is not None:
+                    yield from self._startup.make_room(running, environment)
+                status = yield from self._startup.start(environment, options)
                 # What somebody did to the environment by hand is worth as much as at a start.
                 return replace(status, notes=(*environment.notes, *status.notes))
-            except StartFailedError as failure:
+            except (AstroMagicError, OSError) as failure:
                 before = current_environment(self.project, name=running.environment) if running else None
                 if running is None or before is None or before.folder == environment.folder:
                     raise
-                yield Step("fallback", "fallback", detail="starting the environment that ran before")
-                # On its port, unless somebody took that.
-                remember_port(self._state, running.port)
-                try:
-                    self._database.go_back()
-                    yield from self._start(before, StartOptions(timeout=options.timeout))
-                except DatabaseError as migrated:
-                    # What was migrated on a server stays so.
-                    failure.hint = f"The environment from before cannot go on, either: {migrated.message}"
-                    raise failure from migrated
-                failure.hint = f"Airflow runs again with the environment from before. {failure.hint or ''}".strip()
+                if self._instance.running() is not None:
+                    # It was not ended yet.
+                    raise
+                yield from self._startup.go_back(failure, before, port=running.port, timeout=options.timeout)
                 raise
 
     def add_packages(self, pending: Pending) -> Operation[bool]:
@@ -323,31 +313,26 @@ class LocalEngine(Engine):
         if supervisor is None:
             self._require_possible()
             with self._lock("preparing the environment"):
-                environment, _ = yield from prepare_environment(self.project)
-                supervisor = yield from self._instance.obtain(environment, None, ports.choose_port)
-                # The database of an Airflow that runs is not replaced by a migrated one.
-                if self._neighbour() is None:
-                    yield from self._database.prepare(environment, supervisor)
+                # Whoever had the lock may have started it.
+                supervisor = self._instance.running()
+                if supervisor is None:
+                    environment, supervisor = yield from self._warm()
+                else:
+                    environment = self._environment_in_use(supervisor)
         if "database" in request and environment is not None:
             request = {**request, **(yield from self._database.for_runs(environment, supervisor))}
         return (yield from call_in(supervisor, script, request, stage, event))
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _make_room(self, running: Supervisor, environment: LocalEnvironment) -> Operation[None]:
-        """End what runs, so that the next components can be forked at once from a process that fits."""
-        if self._instance.fits(running, environment):
-            yield from self._instance.halt(running)
-        elif has_room():
-            with self._instance.successor(running, environment) as successor:
-                try:
-                    yield from self._instance.loading(successor)
-                except StartFailedError as failure:
-                    failure.hint = f"Airflow goes on as it was. {failure.hint or ''}".strip()
-                    raise
-                yield from self._instance.switch(running, successor)
-        else:
-            yield from self._instance.stop()
+    def _warm(self) -> Operation[tuple[LocalEnvironment, Supervisor]]:
+        """Give a process that has imported Airflow, and a database that runs can copy."""
+        environment, _ = yield from prepare_environment(self.project)
+        supervisor = yield from self._instance.obtain(environment, None, ports.choose_port)
+        # The database of an Airflow that runs is not replaced by a migrated one.
+        if self._neighbour() is None:
+            yield from self._database.prepare(environment, supervisor)
+        return environment, supervisor
 
     def _environment(self) -> Operation[tuple[LocalEnvironment, bool]]:
         """Give the environment, and whether it was built now; one that is there is told of, too."""
@@ -368,45 +353,6 @@ class LocalEngine(Engine):
             created=created,
             notes=(*environment.notes, *([note] if ignored else []), *left_out(self.project)),
         )
-
-    def _start(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
-        for _ in range(_MOST_LOST_PORTS):
-            warm = self._instance.find() is not None
-            begun = time.monotonic()
-            try:
-                return (yield from self._start_once(environment, options))
-            except StartFailedError:
-                # Between the choice of a port and its use, somebody else may have taken it.
-                port = last_port(self._state)
-                lost = port is not None and not is_free(port)
-                # What a process from before has in memory may be at fault; the next try has a new one.
-                warm = warm and time.monotonic() - begun < options.timeout
-                if not (lost or warm):
-                    raise
-        return (yield from self._start_once(environment, options))
-
-    def _start_once(self, environment: LocalEnvironment, options: StartOptions) -> Operation[EngineStatus]:
-        finished = False
-        try:
-            with ports.choosing_ports() as choose:
-                supervisor = yield from self._instance.obtain(environment, options.port, choose)
-                yield from self._database.prepare(environment, supervisor, options.database)
-                variables = self._instance.variables(environment, supervisor)
-                supervisor.ask({"do": "start", "environment": variables})
-                remember_port(self._state, supervisor.port)
-                look = partial(self._look, measured=False)
-                status = yield from await_health(look, supervisor, options.timeout, self._logs)
-                told = announce(
-                    self.project, pid=supervisor.pid, port=supervisor.port, airflow_version=supervisor.airflow_version
-                )
-                status = replace(status, notes=(*status.notes, *told))
-            finished = True
-        finally:
-            # An interrupted or failed start leaves nothing half started behind.
-            if not finished:
-                routes.withdraw(self.project.root)
-                self._instance.end()
-        return status
 
     def _stop(self, grace: float) -> Operation[StopResult]:
         """End what runs, whoever has started it."""
@@ -446,8 +392,21 @@ class LocalEngine(Engine):
             raise EngineUnavailableError(f"{problem.what}. {problem.why}", hint=problem.hint)
 
     @contextmanager
+    def _alone(self, purpose: str) -> Iterator[None]:
+        """Keep others from working on the environments, also from building one in the background."""
+        with self._lock(purpose), building(self.project, timeout=_LOCK_TIMEOUT):
+            yield
+
+    @contextmanager
     def _lock(self, purpose: str, *, timeout: float | None = None) -> Iterator[None]:
         self.project.make_state_dir()
         seconds = _LOCK_TIMEOUT if timeout is None else timeout
         with hold(self._state / "engine.lock", purpose=purpose, timeout=seconds):
             yield
+
+
+def _refuse_image(options: StartOptions) -> None:
+    if options.image:
+        raise EngineError("Local processes run no image.", hint="Use --engine docker with --image-name.")
+    if options.build is not None:
+        raise EngineError("Options of an image build mean nothing to local processes.", hint="Use --engine docker.")

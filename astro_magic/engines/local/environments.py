@@ -41,6 +41,7 @@ from astro_magic.system.events import Operation, Step
 from astro_magic.system.locks import hold
 
 __all__ = [
+    "building",
     "current_environment",
     "environments_home",
     "environments_of",
@@ -152,7 +153,7 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
     started = time.monotonic()
     cached = False
     home = environments_home(project)
-    inputs = inputs_key(project)
+    inputs, files = inputs_key(project), read_inputs(project)
     present = _fitting(home, inputs)
     damage = ""
     if present is not None:
@@ -163,8 +164,11 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
     yield Step(_STEP, "environment", detail="resolving requirements")
     interpreter = _interpreter(project)
     resolution = _resolve(project, project.requirements.text(), interpreter)
+    if inputs_key(project) != inputs:
+        # Somebody edited the files meanwhile.
+        return (yield from prepare_environment(project))
     name = hashlib.sha256(f"{interpreter.version}\n{resolution.lock}".encode()).hexdigest()[:12]
-    with _building(project):
+    with building(project):
         found = _whole(home, name)
         created = found is None
         if found is None:
@@ -179,7 +183,7 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
                 lock=resolution.lock,
                 packages=resolution.packages,
                 requested=requested,
-                inputs=read_inputs(project),
+                inputs=files,
                 notes=(interpreter.note,) if interpreter.note else (),
                 tried=_tried(home, resolution.packages, interpreter.version),
                 base=None if damage else _base(home, interpreter.version),
@@ -192,7 +196,7 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
             found = _made(plan.folder)
         else:
             facts = read_facts(found.folder)
-            write_facts(found.folder, replace(facts, inputs=read_inputs(project)))
+            write_facts(found.folder, replace(facts, inputs=files))
         set_current(home, found.folder.name, inputs)
         forget_old(home, {found.folder.name, running_environment(project)})
     described = f"{found.described}, from the cache" if cached else found.described
@@ -203,10 +207,10 @@ def prepare_environment(project: Project) -> Operation[tuple[LocalEnvironment, b
 
 
 @contextmanager
-def _building(project: Project) -> Iterator[None]:
+def building(project: Project, *, timeout: float = _LOCK_TIMEOUT) -> Iterator[None]:
     """Keep other processes from building: whatever is half built is then left over from one that was killed."""
     state = project.make_state_dir()
-    with hold(state / "environments.lock", purpose="building the environment", timeout=_LOCK_TIMEOUT):
+    with hold(state / "environments.lock", purpose="building the environment", timeout=timeout):
         yield
 
 

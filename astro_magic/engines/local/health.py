@@ -68,7 +68,7 @@ def heartbeats(database: Path) -> dict[str, Beat]:
     # The jobs of processes that were killed run for ever; of the newest, SQLite gives the other columns as well.
     question = "select job_type, start_date, latest_heartbeat, max(id) from job where state = 'running' group by 1"
     try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0.5)) as connection:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=0.5)) as connection:
             rows = {job_type: times for job_type, *times, _ in connection.execute(question) if all(times)}
     except sqlite3.Error:
         return {}
@@ -207,6 +207,21 @@ def usage(pid: int) -> tuple[float | None, int | None]:
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             seconds += times.user + times.system
-            full = process.memory_full_info()
-            memory += int(getattr(full, "pss", 0) or full.rss)
+            memory += memory_of(process)
     return 100 * seconds / life, memory
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Give the memory of a process in bytes: with its part of what it shares, where the system tells that.
+
+    Raises
+    ------
+    psutil.Error
+        When there is no such process.
+    """
+    try:
+        full = process.memory_full_info()
+    except psutil.AccessDenied:
+        # On macOS, of other processes only what they have in memory is told.
+        return int(process.memory_info().rss)
+    return int(getattr(full, "pss", 0) or full.rss)

@@ -21,6 +21,7 @@ from astro_magic.engines import ports
 from astro_magic.engines.answers import StopResult
 from astro_magic.engines.local import logs, settings, supervision
 from astro_magic.engines.local.environment import LocalEnvironment
+from astro_magic.engines.local.health import memory_of
 from astro_magic.engines.local.inside.components import generation_of
 from astro_magic.engines.local.inside.warmth import is_kept
 from astro_magic.engines.local.last_port import last_port
@@ -80,6 +81,9 @@ class Instance:
         """Whether what is forked from it now would be the same as from a new one."""
         same = supervisor.environment == environment.folder.name
         if not same or supervisor.variables != self._digest(supervisor.airflow_version, supervisor.port):
+            return False
+        if any(Path(supervisor.added).iterdir()):
+            # What was added while it ran is in this environment, too, or is not asked for any more.
             return False
         return not supervisor.ask({"do": "status"})["failure"] and bool(supervisor.ask({"do": "fresh"}).get("fresh"))
 
@@ -176,7 +180,7 @@ class Instance:
             record=record,
             pid_file=self._project.standalone_dir / "airflow.pid",
             logs=self._logs,
-            secrets=settings.read_secrets(self._project),
+            secrets=settings.ready_secrets(self._project),
             public={
                 "port": port,
                 "environment": environment.folder.name,
@@ -237,6 +241,5 @@ class Instance:
         total = 0
         for process in supervisor.members():
             with contextlib.suppress(psutil.Error):
-                full = process.memory_full_info()
-                total += int(getattr(full, "pss", 0) or full.rss)
+                total += memory_of(process)
         return total or None

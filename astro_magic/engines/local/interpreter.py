@@ -113,7 +113,7 @@ def _ask(path: Path) -> str | None:
 def _failed_lately(wanted: str) -> bool:
     """Whether a download was tried in vain within the last day; where there is no way to, each try costs seconds."""
     try:
-        return time.time() - _failure_mark(wanted).stat().st_mtime < _RETRY_SECONDS
+        return 0.0 <= time.time() - _failure_mark(wanted).stat().st_mtime < _RETRY_SECONDS
     except FileNotFoundError:
         return False
 

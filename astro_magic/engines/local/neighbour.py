@@ -19,8 +19,8 @@ import psutil
 
 from astro_magic.engines import routes
 from astro_magic.engines.answers import ApiAccess, Component, EngineStatus, State
+from astro_magic.engines.inside import processes
 from astro_magic.engines.local.health import heartbeats, usage
-from astro_magic.engines.local.inside import processes
 from astro_magic.engines.local.inside.components import SERVERS, components_of, generation_of
 from astro_magic.engines.local.supervision import record_of, recorded_pid
 from astro_magic.project.project import Project

@@ -11,7 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from astro_magic.engines.local.database.chosen import database_variables
@@ -20,6 +20,7 @@ from astro_magic.engines.local.inside.components import generation_of
 from astro_magic.private.access import trust_settings
 from astro_magic.project.project import Project
 from astro_magic.system.files import write_atomic
+from astro_magic.system.locks import hold
 
 __all__ = [
     "AIRFLOW_USER",
@@ -58,6 +59,8 @@ _DEFAULTS = {
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "ASTRONOMER_ENVIRONMENT": "local",
 }
+#: Seconds; they are made in a moment.
+_SECRETS_TIMEOUT = 20.0
 #: So that a new or changed file is seen within a second.
 _DEFAULTS_2 = {
     "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "1",
@@ -88,16 +91,37 @@ class LocalSecrets:
 def read_secrets(project: Project) -> LocalSecrets:
     """Give the project's secrets; make them at the first call."""
     file = project.state_dir / "secrets.json"
+    known = _read_secrets(file)
+    if known is not None:
+        return known
+    project.make_state_dir()
+    with hold(project.state_dir / "secrets.lock", purpose="making its secrets", timeout=_SECRETS_TIMEOUT):
+        known = _read_secrets(file)
+        if known is None:
+            names = {"jwt": 48, "session": 48, "password": 12}
+            known = LocalSecrets(**{name: secrets.token_urlsafe(length) for name, length in names.items()})
+            write_atomic(file, json.dumps(asdict(known)).encode(), mode=0o600)
+    return known
+
+
+def _read_secrets(file: Path) -> LocalSecrets | None:
     try:
         return LocalSecrets(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
-        pass
-    project.make_state_dir()
-    made = {name: secrets.token_urlsafe(48) for name in ("jwt", "session")} | {"password": secrets.token_urlsafe(12)}
-    write_atomic(file, json.dumps(made).encode(), mode=0o600)
-    passwords = json.dumps({AIRFLOW_USER: made["password"]})
-    write_atomic(_passwords_file(project), passwords.encode(), mode=0o600)
-    return LocalSecrets(**made)
+        return None
+
+
+def ready_secrets(project: Project) -> LocalSecrets:
+    """Give the project's secrets to what is started, and see to it that the file is right in which Airflow has one.
+
+    Airflow makes a password of its own where that file has none, and writes it into a log.
+    """
+    known = read_secrets(project)
+    file = _passwords_file(project)
+    wanted = json.dumps({AIRFLOW_USER: known.password}).encode()
+    if not file.exists() or file.read_bytes() != wanted:
+        write_atomic(file, wanted, mode=0o600)
+    return known
 
 
 def login_words(project: Project) -> str:

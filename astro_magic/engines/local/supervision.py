@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 from astro_magic.engines.inside import loading
-from astro_magic.engines.local.inside import processes as instance_processes
+from astro_magic.engines.inside import processes as instance_processes
 from astro_magic.engines.local.settings import AIRFLOW_USER, LocalSecrets, with_added
 from astro_magic.errors import StartFailedError
 from astro_magic.project.project import Project

@@ -29,7 +29,8 @@ def write_way_in(project: Project, supervisor: Supervisor) -> Path:
     """Write the page, with a ticket that is good for a minute and for one time; in place of the one before."""
     known = read_secrets(project)
     ticket = make_ticket(key_of(bytes.fromhex(supervisor.identity(known.jwt)), known.password))
-    page = _PAGE.format(address=f"http://localhost:{supervisor.port}{ENTRANCE_PATH}", ticket=ticket)
+    # By its number: what has the same port of the other loopback address, and the name, is somebody else.
+    page = _PAGE.format(address=f"http://127.0.0.1:{supervisor.port}{ENTRANCE_PATH}", ticket=ticket)
     file = project.state_dir / "run" / "open.html"
     write_atomic(file, page.encode(), mode=0o600)
     return file

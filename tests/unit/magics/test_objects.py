@@ -271,7 +271,7 @@ def test_a_value_from_a_file(shell, filled, tmp_path):
         ("astro_objects diff --prune", "--prune is for import"),
         ("astro_objects import --to env", "--to is for export"),
         ("astro_objects diff --dry-run", "--dry-run is for export"),
-        ("astro_objects import pools", "--kinds is for export"),
+        ("astro_objects import pools", "Kinds are for export"),
         ("astro_objects export planted", "expected"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 import pytest
 
@@ -51,12 +52,17 @@ def index(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def ask(tmp_path, index):
+def resolving(tmp_path):
+    return partial(resolve, folder=tmp_path, airflow="3.3.2", python="3.12", locks=tmp_path / "locks")
+
+
+@pytest.fixture
+def ask(resolving, index):
     """Resolve requirements, and give the versions beside what Airflow needs."""
 
     def ask(text):
         index.requests.clear()
-        found = resolve(text, folder=tmp_path, airflow="3.3.2", python="3.12", locks=tmp_path / "locks").packages
+        found = resolving(text).packages
         assert AIRFLOW.items() <= found.items()
         return {name: version for name, version in found.items() if name not in AIRFLOW}
 
@@ -107,3 +113,19 @@ def test_a_conflict_is_told_as_the_index_has_it(index, ask):
         ask("clock\n")
     with pytest.raises(ResolutionError, match=r"no package named nowhere"):
         ask("nowhere\n")
+
+
+def test_an_answer_of_the_cache_is_told_and_not_kept(index, ask, resolving, tmp_path, monkeypatch):
+    ask("")
+    (noted,) = (cache_folder() / "resolutions").glob("*.asked")
+    noted.unlink()
+    kept = set((tmp_path / "locks").iterdir())
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    found = resolving("rich<15\n")
+    assert found.note == "the index could not be reached; this is what uv's cache has"
+    assert found.packages == AIRFLOW
+    assert set((tmp_path / "locks").iterdir()) == kept
+    assert not noted.exists()
+    monkeypatch.delenv("HTTP_PROXY")
+    index.publish("rich", "14.1")
+    assert resolving("rich<15\n").packages["rich"] == "14.1"

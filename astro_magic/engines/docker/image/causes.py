@@ -215,7 +215,7 @@ def _pip(text: str, _: Sequence[str]) -> Iterator[Cause]:
     if "DO NOT MATCH THE HASHES" in text:
         yield Cause("a package is not the one that its hash in the file names", "Make the hashes anew.")
     if re.search(r"401 Error, Credentials not correct|HTTP error 40[13]|User for \S+: ", text):
-        hint = "Give the login as a build secret: --build-secret id=NAME,src=FILE."
+        hint = "Name the index and its login: %astro_private_index URL; or give --build-secret id=NAME,src=FILE."
         yield Cause("the package index refuses access", hint)
 
 
@@ -278,7 +278,7 @@ def _access(text: str, _: Sequence[str]) -> Iterator[Cause]:
         hint = "Mount the key in the step (RUN --mount=type=ssh) and give it: --ssh default, or --ssh default=KEY-FILE."
         yield Cause("a repository refused the access by SSH", hint)
     if _UNTRUSTED.search(text):
-        hint = "Bring the authority's certificate into the image: %astro_doctor shows those of this machine."
+        hint = "Bring the authority's certificate into the image: %astro_ca_cert FILE. %astro_doctor shows them."
         yield Cause("a server's certificate is not trusted inside the build", hint)
     if _NETWORK.search(text):
         yield Cause("a server could not be reached from inside the build", _NETWORK_HINT)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from . import components, processes
+from . import components
+
+if TYPE_CHECKING:
+    from astro_magic.engines.inside import processes
+else:
+    from . import processes
 
 __all__ = ["end_components"]
 

@@ -37,9 +37,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import added, combined, components, ending, guard, preload, processes, sources, warmth
+from . import added, combined, components, ending, guard, preload, sources, warmth
+
+if TYPE_CHECKING:
+    from astro_magic.engines.inside import processes
+else:
+    from . import processes
 
 __all__ = ["main"]
 
@@ -48,6 +53,9 @@ _STEADY_SECONDS = 60.0
 _STOP_GRACE = 5.0
 #: A successor that nobody has looked at for so long is not wanted any more.
 _SUCCESSION_SECONDS = 30.0
+#: Where there is no process or no memory left for another one.
+_FORK_AGAIN_SECONDS = 2.0
+_NONE = -1
 #: A disk with fewer bytes than this is full.
 _FULL = 100_000
 #: An import of many objects asks again within this time, and loading keeps it waiting for seconds.
@@ -107,6 +115,8 @@ class Supervisor:
                 with contextlib.suppress(BlockingIOError):
                     os.read(key.fd, 4096)
         self._reap()
+        if self.guard == _NONE:
+            self._start_guard()
         self._start_due()
         if self.combined is not None:
             self.combined.follow()
@@ -162,10 +172,16 @@ class Supervisor:
         _write(self.record, json.dumps(known))
 
     def _is_recorded(self) -> bool:
-        """Whether the record still names this process: without one, nobody finds it."""
-        with contextlib.suppress(OSError, ValueError):
+        """Whether the record still names this process: without one, nobody finds it.
+
+        A file that cannot be read just now, as on a file server that is away for a moment, says nothing.
+        """
+        try:
             return bool(json.loads(self.record.read_text(encoding="utf-8"))["instance"] == self.instance)
-        return False
+        except OSError as problem:
+            return problem.errno not in (errno.ENOENT, errno.ENOTDIR)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     # -- the guard -----------------------------------------------------------------------------------------------
 
@@ -175,7 +191,12 @@ class Supervisor:
         It leads a group of its own: the Astro CLI ends the group that this process leads, and not all of an instance
         stays in that.
         """
-        self.guard = os.fork()
+        try:
+            self.guard = os.fork()
+        except OSError:
+            # No process or no memory is left; it is tried again.
+            self.guard = _NONE
+            return
         if self.guard:
             return
         os.setpgid(0, 0)
@@ -210,7 +231,13 @@ class Supervisor:
         component.due = None
         component.started = time.time()
         component.begun = time.monotonic()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as problem:
+            # What runs already goes on.
+            component.exit = f"could not be started: {problem.strerror}"
+            component.due = time.monotonic() + _FORK_AGAIN_SECONDS
+            return
         if pid:
             component.pid = pid
             return

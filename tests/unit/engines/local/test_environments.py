@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from astro_magic.engines.local import environments
 from astro_magic.engines.local.building import Plan
 from astro_magic.engines.local.environments import current_environment, environments_home, prepare_environment
-from astro_magic.engines.local.generations import environment_folders
+from astro_magic.engines.local.generations import environment_folders, read_facts
 from astro_magic.engines.local.records import site_packages
 from astro_magic.engines.local.verification import find_broken, try_imports
 from astro_magic.environment import open_environment
@@ -296,3 +297,26 @@ def test_an_environment_from_before_there_was_a_history(small, project):
 def test_no_login_shows_in_a_plan(small):
     plan = Plan(Path("x"), 1, "3.3.2", "3.12", Path("p"), "https://ana:planted@x", {}, (), {"a": "planted"})
     assert "planted" not in repr(plan)
+
+
+def test_files_that_are_edited_while_they_are_resolved(small, project, monkeypatch):
+    resolve = environments._resolve
+    asked = []
+
+    def edited_meanwhile(project, text, interpreter):
+        found = resolve(project, text, interpreter)
+        asked.append(text)
+        if len(asked) == 1:
+            (project.root / "requirements.txt").write_text("alpha==2.0\n")
+        return found
+
+    monkeypatch.setattr(environments, "_resolve", edited_meanwhile)
+    made, _ = small.prepare(project)
+    assert asked == ["alpha==1.0\nbeta\n", "alpha==2.0\n"]
+    assert read_facts(made.folder).packages["alpha"] == "2.0"
+    assert read_facts(made.folder).inputs["requirements.txt"] == "alpha==2.0\n"
+    # What was undone is not taken for what was built.
+    (project.root / "requirements.txt").write_text("alpha==1.0\nbeta\n")
+    made, created = small.prepare(project)
+    assert created
+    assert read_facts(made.folder).packages["alpha"] == "1.0"

@@ -12,10 +12,10 @@ from threading import Event
 import pytest
 
 from astro_magic.engines.engine import Engine
+from astro_magic.engines.inside.processes import machine_start, start_of
 from astro_magic.engines.local.engine import LocalEngine
 from astro_magic.engines.local.environments import current_environment, environments_home
 from astro_magic.engines.local.generations import forget_old
-from astro_magic.engines.local.inside.processes import machine_start, start_of
 from astro_magic.environment import open_environment
 from astro_magic.errors import EngineError, NothingToUndoError, ProjectBusyError
 from astro_magic.system.locks import hold
@@ -201,13 +201,14 @@ def test_half_removed_ones_are_removed(generations, three):
     assert not left.exists()
 
 
-def test_while_somebody_builds(generations, three, monkeypatch):
+@pytest.mark.parametrize("lock", ["engine.lock", "environments.lock"])
+def test_while_somebody_builds(generations, three, monkeypatch, lock):
     monkeypatch.setattr("astro_magic.engines.local.engine._LOCK_TIMEOUT", 0)
 
     held, done = Event(), Event()
 
     def builder():
-        with hold(three.state_dir / "engine.lock", purpose="starting Airflow", timeout=0):
+        with hold(three.state_dir / lock, purpose="starting Airflow", timeout=0):
             held.set()
             done.wait(60)
 

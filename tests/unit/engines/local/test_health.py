@@ -16,15 +16,17 @@ SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 @pytest.fixture
 def job(tmp_path):
-    """Note a job as Airflow does."""
-    with closing(sqlite3.connect(tmp_path / "airflow.db")) as connection:
+    """Note a job as Airflow does; in a folder whose name means something in a URI."""
+    folder = tmp_path / "c#%41?mode=rw"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "airflow.db")) as connection:
         connection.execute("create table job (id integer primary key, state, job_type, start_date, latest_heartbeat)")
 
         def note(began, latest, *, state="running"):
             row = (state, "SchedulerJob", *(f"{each:%Y-%m-%d %H:%M:%S.%f}" for each in (began, latest)))
             connection.execute("insert into job values (null, ?, ?, ?, ?)", row)
             connection.commit()
-            return heartbeats(tmp_path / "airflow.db").get("scheduler")
+            return heartbeats(folder / "airflow.db").get("scheduler")
 
         yield note
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from astro_magic.engines.local.inside.processes import MARKER, await_end, machine_start, start_of
+from astro_magic.engines.inside.processes import MARKER, await_end, machine_start, start_of
 from astro_magic.engines.local.supervision import end_leftovers, find_supervisor
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the local engine does not run on Windows")
@@ -117,3 +117,36 @@ def test_a_record_that_cannot_be_read_is_none(record, text):
     file.write_text(text)
     assert find_supervisor(file) is None
     assert end_leftovers(file) == (0, 0)
+
+
+def test_a_start_is_what_the_system_noted(monkeypatch):
+    """Elsewhere than on Linux, psutil corrects it when the clock has been set."""
+
+    class Noted:
+        def create_time(self, *, monotonic=False):
+            return 100.0 if monotonic else 103.0
+
+    class Corrected:
+        def __init__(self, _pid):
+            self._proc = Noted()
+
+    monkeypatch.setattr("astro_magic.engines.inside.processes.sys.platform", "darwin")
+    monkeypatch.setattr(psutil, "Process", Corrected)
+    assert start_of(1) == 100.0
+
+
+def test_a_start_by_an_older_psutil(monkeypatch):
+    class Noted:
+        def create_time(self):
+            raise AssertionError
+
+    class Plain:
+        def __init__(self, _pid):
+            self._proc = Noted()
+
+        def create_time(self):
+            return 103.0
+
+    monkeypatch.setattr("astro_magic.engines.inside.processes.sys.platform", "darwin")
+    monkeypatch.setattr(psutil, "Process", Plain)
+    assert start_of(1) == 103.0

@@ -60,13 +60,22 @@ def start_of(pid: int) -> float:
         When there is no such process.
     """
     if sys.platform != "linux":
-        return float(psutil.Process(pid).create_time())
+        return _noted_start(psutil.Process(pid))
     try:
         # The name of the process, in brackets, may hold anything.
         fields = (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
     except OSError as gone:
         raise psutil.NoSuchProcess(pid) from gone
     return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _noted_start(process: psutil.Process) -> float:
+    """Give the start of a process as the system has noted it; psutil corrects that when the clock has been set."""
+    try:
+        return float(vars(process)["_proc"].create_time(monotonic=True))
+    except TypeError:
+        # Older ones correct nothing.
+        return float(process.create_time())
 
 
 def machine_start() -> str:
