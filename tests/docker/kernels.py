@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -19,7 +21,11 @@ from tests.docker.living import containers_of
 
 __all__ = ["Kernel", "builds_of", "kernel", "strays"]
 
+#: So long it may take to write down where each thread stands.
+_TRACE_SECONDS = 2.0
 _PRELUDE = """
+import faulthandler, signal
+faulthandler.register(signal.SIGUSR1, all_threads=True)
 from astro_magic.engines.options import StartOptions
 from astro_magic.environment import open_environment
 from astro_magic.project.project import Project
@@ -62,14 +68,21 @@ class Kernel:
                 return
         raise AssertionError(f"{mark!r} was not said:\n{''.join(self.said)}")
 
-    def end(self, signal: int) -> str:
+    def end(self, number: int) -> str:
         """Send a signal; gives all that the process has said when it is gone."""
-        self.process.send_signal(signal)
+        self.process.send_signal(number)
         return self.wait()
 
     def wait(self, seconds: float = 120) -> str:
-        """Wait for its end; gives all that it has said."""
-        rest, _ = self.process.communicate(timeout=seconds)
+        """Wait for its end; gives all that it has said. One that does not end is asked where it stands."""
+        try:
+            rest, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(_TRACE_SECONDS)
+            self.process.kill()
+            rest, _ = self.process.communicate()
+            raise AssertionError(f"It did not end within {seconds} s:\n{''.join(self.said)}{rest}") from None
         self.said.append(rest)
         return "".join(self.said)
 

@@ -299,13 +299,14 @@ def test_what_takes_too_long_is_given_up(engine, ask):
     assert slow.message == "The test of the provider was given up after 0.5 s without an answer."
     unheard = ask(try_connection(engine, name="slow", timeout=0.5))
     assert (unheard.outcome, "given up after 0.5 s" in unheard.message) == ("unknown", True)
-    found = ask(look_up(engine, "connection", ["of_vault", "slow", "many_1"], timeout=0.5)).by_name
+    # The others are to be found in that time, on a busy machine too.
+    found = ask(look_up(engine, "connection", ["of_vault", "slow", "many_1"], timeout=5)).by_name
     assert {name: found[name].source for name in ("of_vault", "slow", "many_1")} == {
         "of_vault": "shop_vault.Vault",
         "slow": "",
         "many_1": "database",
     }
-    assert found["slow"].problems == ("shop_vault.Vault did not answer within 0.5 s.",)
+    assert found["slow"].problems == ("shop_vault.Vault did not answer within 5 s.",)
 
 
 def test_the_provider_for_files(engine, ask):
