@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from astro_magic.engines.inside import loading
 from astro_magic.engines.inside import processes as instance_processes
+from astro_magic.engines.local.inside import warmth
 from astro_magic.engines.local.settings import AIRFLOW_USER, LocalSecrets, with_added
 from astro_magic.errors import StartFailedError
 from astro_magic.project.project import Project
@@ -43,7 +43,7 @@ _LAUNCHER = (
     "sys.modules[package.__name__] = package; "
     "from astro_magic_inside.supervisor import main; main(sys.argv[2])"
 )
-_INSIDE = ":".join(str(Path(file).parent) for file in (instance_processes.__file__, loading.__file__))
+_INSIDE = ":".join(str(Path(file).parent) for file in (warmth.__file__, instance_processes.__file__))
 _CONNECT_TIMEOUT = 10.0
 _LAUNCH_SECONDS = 30.0
 
