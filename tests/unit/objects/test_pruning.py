@@ -63,7 +63,7 @@ def test_what_was_changed_in_airflow_is_kept_and_told(objects, imported, kind, n
     assert outcomes(result) == {**dict.fromkeys(MADE, "removed"), f"{kind}/{name}": "kept"}
     (note,) = result.notes
     assert note.startswith(f"{kind} {name}: It was changed in Airflow since it was imported")
-    assert f"%{kind}s rm {name} --to airflow" in note
+    assert f"%{kind}s remove {name} --to airflow" in note
     assert (result.complete, result.failures) == (True, ())
     assert "1 kept" in result.described
     assert "sesame" not in repr(result)

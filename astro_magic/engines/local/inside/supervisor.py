@@ -76,6 +76,7 @@ class Supervisor:
         self.combined: combined.CombinedLog | None = None
         self.launched_with = dict(os.environ)
         self.variables = self.launched_with
+        self.kept = warmth.is_kept(self.launched_with)
         self.kept_seconds = warmth.kept_seconds(self.launched_with)
         self.sources = sources.Sources(Path(os.environ["PYTHONPATH"].partition(os.pathsep)[0]))
         self.jobs: set[int] = set()
@@ -129,14 +130,16 @@ class Supervisor:
         """Give how long to wait for a request, in seconds, before looking what else there is to do."""
         if not pending or self.failure:
             return 0.5
-        return 0.0 if self._may_load(pending[0]) else 0.05
+        if self._may_load(pending[0]):
+            return 0.0
+        return 0.05 if self.kept else 0.5
 
     def _may_load(self, stage: str) -> bool:
-        """Load at once what something waits for; the rest when nobody has asked anything for a moment."""
+        """Load at once what something waits for; the rest, if it is kept, when nobody has asked for a moment."""
         needed = {components.stage_of(name) for name, component in self.components.items() if component.due is not None}
         needed |= self.wanted
         quiet = time.monotonic() - self.last_asked > _QUIET_SECONDS
-        return stage == "core" or stage in needed or (quiet and not self.successor)
+        return stage == "core" or stage in needed or (quiet and self.kept and not self.successor)
 
     def _has_no_purpose(self) -> bool:
         """Whether the project was deleted or another one took over, or nothing has been asked for long."""
