@@ -159,7 +159,7 @@ def resolve(
     return Resolution(lock, packages, packages["apache-airflow"], time.monotonic() - started, note)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Question:
     """What is asked of uv beside the requirements."""
 
@@ -168,11 +168,12 @@ class _Question:
     python: str
     wishes: str
     settings: Mapping[str, str]
-    #: Has something in it when the index could not be reached, and uv's cache had the answer.
-    away: list[bool] = field(default_factory=list)
+    #: Whether the index could not be reached for the last answer, and uv's cache had it.
+    away: bool = False
 
     def answer(self, requirements: str) -> str:
         """Give exact versions, as the index has them now, or else uv's cache."""
+        self.away = False
         lock = self._compile(requirements)
         if not self.away:
             shared_locks.note_asked(self._foundation)
@@ -214,10 +215,13 @@ class _Question:
                 text=requirements,
                 timeout=_TIME_LIMIT,
                 offline=offline,
-                on_cache=lambda: self.away.append(True),
+                on_cache=self._note_away,
                 extra=self.settings,
             )
             return output.read_text(encoding="utf-8")
+
+    def _note_away(self) -> None:
+        self.away = True
 
 
 def _versions(lock: str) -> dict[str, str]:

@@ -82,7 +82,7 @@ class Instance:
         same = supervisor.environment == environment.folder.name
         if not same or supervisor.variables != self._digest(supervisor.airflow_version, supervisor.port):
             return False
-        if any(Path(supervisor.added).iterdir()):
+        if any(Path(supervisor.added).glob("*")):
             # What was added while it ran is in this environment, too, or is not asked for any more.
             return False
         return not supervisor.ask({"do": "status"})["failure"] and bool(supervisor.ask({"do": "fresh"}).get("fresh"))
