@@ -14,7 +14,7 @@ from astro_magic.environment import Environment
 
 __all__ = ["await_warm", "memory_of", "supervisor_of"]
 
-_STAGES = {"core", "api", "execution"}
+_STAGES = {"core", "api", "execution", "tasks"}
 
 
 def supervisor_of(environment: Environment) -> Supervisor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,6 +20,29 @@ from astro_magic.views import StatusView
 from tests.engine.living import processes_of
 
 pytestmark = pytest.mark.airflow
+
+#: Asks the API server's own application, in a fork, as a task does. One more thread waits for the client to hang up.
+ASK = """
+import asyncio
+import threading
+
+import httpx
+from airflow.api_fastapi.main import app
+from cadwyn import applications
+
+
+def main(request, emit):
+    threads, generated = threading.active_count(), []
+    generate = applications.generate_versioned_routers
+    applications.generate_versioned_routers = lambda *given, **named: generated.append(1) or generate(*given, **named)
+    (tasks,) = [mount.app for mount in app.routes if mount.path == "/execution"]
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(tasks), base_url="http://tasks.invalid") as client:
+            return await client.get("/health")
+
+    return {"status": asyncio.run(ask()).status_code, "generated": len(generated), "threads": threads}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +71,7 @@ def awaited(look: Callable[[], Supervisor | None]) -> Supervisor:
 
 
 def test_what_is_prepared_is_no_airflow_that_runs_and_the_next_start_uses_it(
-    environment: Environment, project: Project
+    environment: Environment, project: Project, tmp_path: Path
 ) -> None:
     """The status names it and what it costs; a start forks from it; a stop ends it."""
     instance = Instance(project)
@@ -63,6 +87,12 @@ def test_what_is_prepared_is_no_airflow_that_runs_and_the_next_start_uses_it(
     text = repr(StatusView(project.name, status))
     assert "A warm process is kept for the next start" in text
     assert "ASTRO_MAGIC_WARM=off switches it off." in text
+
+    # What keeps an API server's first task waiting has been done, and left no thread that a fork would be without.
+    script = tmp_path / "ask.py"
+    script.write_text(ASK)
+    (told,) = warm.talk({"do": "call", "script": str(script), "request": {}, "stage": "tasks"})
+    assert told == {"result": {"status": 200, "generated": 0, "threads": 2}}
 
     # A second look leaves it as it is, and so does a look while Airflow runs.
     environment.warm_up()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import uuid
 from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["generation", "load_modules", "load_parsing", "load_test_run"]
+__all__ = ["generation", "load_modules", "load_parsing", "load_test_run", "request_once"]
 
 _PARSING = ("airflow.settings", "airflow.utils.file", "airflow.serialization.serialized_objects")
 _PARSING_OF = {
@@ -47,22 +50,31 @@ def load_test_run() -> None:
     if generation() < 3:
         load_modules(_TEST_RUN_OF_AIRFLOW_2)
         return
-    import asyncio
-    import uuid
-
-    import httpx
     from airflow.sdk.execution_time.supervisor import in_process_api_server
 
     application = in_process_api_server().app
-    # Airflow 3.0 answers the request with a failure, by which time the routes are there.
+    run = f"/task-instances/{uuid.UUID(int=0)}/run"
+    request_once(application, ("GET", "/health"), ("PATCH", run), lifespan=application.router.lifespan_context)
+
+
+def request_once(application: Any, *requests: tuple[str, str], lifespan: Any = contextlib.nullcontext) -> None:
+    """Send requests, each a method and a path, to an application that nobody serves yet; what it answers is ignored.
+
+    `lifespan` gives the context in which that is done.
+    """
+    import asyncio
+
+    import httpx
+
+    # Airflow 3.0 answers some requests with a failure, by which time the routes are there.
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
 
-    async def first_request() -> None:
+    async def send() -> None:
         async with (
-            application.router.lifespan_context(application),
+            lifespan(application),
             httpx.AsyncClient(transport=transport, base_url="http://in-process.invalid") as client,
         ):
-            await client.get("/health")
-            await client.patch(f"/task-instances/{uuid.UUID(int=0)}/run", json={})
+            for method, path in requests:
+                await client.request(method, path, json=None if method == "GET" else {})
 
-    asyncio.run(first_request())
+    asyncio.run(send())

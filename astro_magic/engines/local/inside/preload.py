@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 else:
     from . import loading
 
-__all__ = ["STAGES"]
+__all__ = ["STAGES", "load"]
 
 _CORE = (
     "airflow.cli.cli_parser",
@@ -36,31 +36,46 @@ def core() -> None:
     """Import what the scheduler, the DAG processor, the triggerer and a parse need."""
     loading.load_parsing()
     loading.load_modules(_CORE)
-    _settle()
 
 
 def api() -> None:
     """Build the API server's application; of Airflow 2, where that reads the database, only import it."""
     os.environ["AIRFLOW_API_APPS"] = "all"
     loading.load_modules(_API.get(loading.generation(), ()))
-    _settle()
 
 
 def execution() -> None:
     """Import what a test run needs."""
     loading.load_test_run()
-    _settle()
 
 
-def _settle() -> None:
-    """Close what was opened, and keep the collector off what was loaded: its pages stay shared after a fork."""
+def tasks() -> None:
+    """Generate the routes by which tasks talk to the API server, which keeps its first task waiting for seconds."""
+    if loading.generation() >= 3:
+        from airflow.api_fastapi.main import app
+
+        for mount in app.routes:
+            if getattr(mount, "path", None) == "/execution":
+                loading.request_once(mount.app, ("GET", "/health"))
+
+
+#: In the order in which they are loaded when nothing asks for one; each needs the core, and what tasks need the API.
+STAGES = {"core": core, "api": api, "execution": execution, "tasks": tasks}
+#: An import makes many objects and drops few: to look for those as often as usual takes a tenth of its time.
+_RARELY = 100_000
+
+
+def load(stage: str) -> None:
+    """Load a stage; what was opened is closed, and the collector kept off: pages stay shared after a fork."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_RARELY)
+    try:
+        STAGES[stage]()
+    finally:
+        gc.set_threshold(*usual)
     from airflow import settings
 
     settings.dispose_orm()
     settings.configure_orm()
     gc.collect()
     gc.freeze()
-
-
-#: In the order in which they are loaded when nothing asks for one; each needs the core.
-STAGES = {"core": core, "api": api, "execution": execution}

@@ -154,7 +154,7 @@ class Supervisor:
 
     def _load(self, stage: str) -> None:
         try:
-            preload.STAGES[stage]()
+            preload.load(stage)
         except BaseException:
             self.failure = traceback.format_exc()
         else:
