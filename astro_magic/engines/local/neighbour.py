@@ -20,10 +20,12 @@ import psutil
 from astro_magic.engines import routes
 from astro_magic.engines.answers import ApiAccess, Component, EngineStatus, State
 from astro_magic.engines.inside import processes
+from astro_magic.engines.local import settings
 from astro_magic.engines.local.health import heartbeats, usage
 from astro_magic.engines.local.inside.components import SERVERS, components_of, generation_of
 from astro_magic.engines.local.supervision import record_of, recorded_pid
 from astro_magic.project.project import Project
+from astro_magic.system.files import write_atomic
 
 __all__ = ["ASTRO_CLI", "Neighbour", "announce", "find_neighbour", "left_secrets"]
 
@@ -170,8 +172,18 @@ def find_neighbour(project: Project) -> Neighbour | None:
 
 
 def announce(project: Project, *, pid: int, port: int, airflow_version: str) -> tuple[str, ...]:
-    """Tell the Astro CLI of an Airflow of our own; give what the user is to know where that fails."""
+    """Tell the Astro CLI of an Airflow of our own; give what the user is to know where that fails.
+
+    The users of Airflow 2 are in the database, and a start sets the password of the one that ``airflow standalone``
+    has as well: its file is to have the same.
+    """
     major = generation_of(airflow_version)
+    password = settings.read_secrets(project).password
+    if major < 3 and _password(project) != password:
+        file = project.standalone_dir / _LOGIN_FILE
+        # One that is replaced would keep its permissions.
+        file.unlink(missing_ok=True)
+        write_atomic(file, password.encode(), mode=0o600)
     (project.standalone_dir / "airflow_version").write_text(str(major), encoding="ascii")
     return routes.announce(project.root, port, pid=pid, mode="")
 

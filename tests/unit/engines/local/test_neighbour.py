@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import time
 
 import pytest
 
-from astro_magic.engines.local.neighbour import find_neighbour
+from astro_magic.engines.local.neighbour import announce, find_neighbour
+from astro_magic.engines.local.settings import read_secrets
 from astro_magic.project.project import Project
 
 WAIT = "import time; time.sleep(600)"
@@ -74,3 +76,21 @@ def test_a_stranger_with_its_number(project, start, tmp_path, home):
 def test_a_damaged_or_old_file(project, text):
     note(project, text)
     assert find_neighbour(project) is None
+
+
+@pytest.mark.parametrize("before", [None, "made by airflow standalone"], ids=["none", "another"])
+def test_both_tools_get_in_with_one_password(project, before):
+    """The users of Airflow 2 are in the database that both start."""
+    project.standalone_dir.mkdir(parents=True)
+    file = project.standalone_dir / "standalone_admin_password.txt"
+    if before is not None:
+        file.write_text(before)
+    announce(project, pid=os.getpid(), port=9123, airflow_version="2.11.2")
+    assert file.read_text() == read_secrets(project).password
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_airflow_3_has_no_such_file(project):
+    project.standalone_dir.mkdir(parents=True)
+    announce(project, pid=os.getpid(), port=9123, airflow_version="3.1.8")
+    assert [each.name for each in project.standalone_dir.iterdir()] == ["airflow_version"]
