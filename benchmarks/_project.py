@@ -14,9 +14,11 @@ from astro_magic.engines.local.settings import command_environment
 from astro_magic.environment import Environment, open_environment
 from astro_magic.project.project import Project
 
-__all__ = ["baseline_environment", "measured_project"]
+__all__ = ["DAG", "baseline_environment", "measured_project"]
 
-_DAG = """
+#: The DAG of the project.
+DAG = "orders"
+_CODE = """
 import pendulum
 from airflow.sdk import dag, task
 
@@ -50,7 +52,7 @@ def measured_project() -> Iterator[Environment]:
     environment = open_environment(Project.create(folder / "shop").project, engine="local")
     try:
         (environment.project.root / "dags" / "exampledag.py").unlink()
-        (environment.project.root / "dags" / "orders.py").write_text(_DAG)
+        (environment.project.root / "dags" / f"{DAG}.py").write_text(_CODE)
         environment.prepare()
         yield environment
     finally:

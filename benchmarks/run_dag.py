@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks._measure import Row, alternate, show, timed
-from benchmarks._project import baseline_environment, measured_project
+from benchmarks._project import DAG, baseline_environment, measured_project
 
 _ROUNDS = 5
 
@@ -22,11 +22,11 @@ def main() -> None:
 
         command("airflow", "db", "migrate")
         command("airflow", "dags", "reserialize")
-        first = timed(lambda: environment.test_dag("orders"))
+        first = timed(lambda: environment.test_dag(DAG))
         run, dags_test = alternate(
             _ROUNDS,
-            lambda: timed(lambda: environment.test_dag("orders")),
-            lambda: timed(lambda: command("airflow", "dags", "test", "orders")),
+            lambda: timed(lambda: environment.test_dag(DAG)),
+            lambda: timed(lambda: command("airflow", "dags", "test", DAG)),
         )
         parse, import_errors = alternate(
             _ROUNDS,

@@ -19,7 +19,7 @@ from astro_magic.engines.local.supervision import Supervisor
 from astro_magic.environment import Environment
 from benchmarks._instance import memory_of, supervisor_of
 from benchmarks._measure import timed
-from benchmarks._project import measured_project
+from benchmarks._project import DAG, measured_project
 
 __all__ = ["Sample", "leaks", "soak"]
 
@@ -28,7 +28,6 @@ _EVERY = 20
 _SETTLED = 20
 _MOST_GROWTH = 0.10
 _MOST_FILES = 3
-_DAG = "orders"
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,12 @@ def soak(
 
 def _work(environment: Environment) -> None:
     """Parse, run and trigger, as a person does between two restarts."""
-    file = environment.project.root / "dags" / f"{_DAG}.py"
+    file = environment.project.root / "dags" / f"{DAG}.py"
     if environment.parse(file.name).failure is not None:
         raise RuntimeError("the DAG file does not parse any more")
-    if environment.test_dag(_DAG).state != "success":
+    if environment.test_dag(DAG).state != "success":
         raise RuntimeError("the test run failed")
-    run = environment.trigger(_DAG, wait=True, timeout=300)
+    run = environment.trigger(DAG, wait=True, timeout=300)
     if run.state != "success":
         raise RuntimeError(f"the triggered run is {run.state}")
 

@@ -125,9 +125,14 @@ class Site:
 
     def _strays(self) -> list[psutil.Process]:
         """Give the processes of the project that belong to no instance which is on record."""
+        first = self._not_on_record()
+        # What was forked between the two readings of a look is known at the next.
+        return [each for pid, each in self._not_on_record().items() if pid in first] if first else []
+
+    def _not_on_record(self) -> dict[int, psutil.Process]:
         supervisor = find_supervisor(self.record)
         ours = {each.pid for each in supervisor.members()} if supervisor else set()
-        return [each for each in processes_of(self.project) if each.pid not in ours]
+        return {each.pid: each for each in processes_of(self.project) if each.pid not in ours}
 
     def _settle(self) -> None:
         """Wait until what runs is an instance that is whole, or ended by itself."""

@@ -25,14 +25,17 @@ def generation() -> int:
     return int(str(airflow.__version__).partition(".")[0])
 
 
-def load_modules(names: Iterable[str]) -> None:
-    """Import modules; within a major version, some have come and moved, and one that is not there is left out."""
+def load_modules(names: Iterable[str]) -> list[str]:
+    """Import modules, and give which; within a major version, one that is not there is left out."""
+    loaded = []
     for name in names:
         try:
             importlib.import_module(name)
+            loaded.append(name)
         except ModuleNotFoundError as missing:
             if not f"{name}.".startswith(f"{missing.name}."):
                 raise
+    return loaded
 
 
 def load_parsing() -> None:
