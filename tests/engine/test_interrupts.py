@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from astro_magic.engines.local.damage import inspect_environment
@@ -18,7 +17,7 @@ from astro_magic.engines.local.environments import current_environment, environm
 from astro_magic.engines.local.supervision import find_supervisor
 from astro_magic.environment import Environment, open_environment
 from astro_magic.project.project import Project
-from tests.engine.living import processes_of
+from tests.engine.living import processes_of, strays_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.airflow
@@ -38,13 +37,6 @@ def interrupt(kernel: subprocess.Popen[str], mark: str, *, after: float = 0.0) -
     kernel.send_signal(signal.SIGINT)
     rest, _ = kernel.communicate(timeout=60)
     assert "KeyboardInterrupt" in rest, "".join(said) + rest
-
-
-def strays(project: Project) -> list[psutil.Process]:
-    """Give the processes of the project that belong to no instance which is on record."""
-    supervisor = find_supervisor(project.state_dir / "run" / "supervisor.json")
-    ours = {each.pid for each in supervisor.members()} if supervisor else set()
-    return [each for each in processes_of(project) if each.pid not in ours]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +106,7 @@ def test_while_airflow_is_restarted_and_stopped(
         environment.start()
         interrupt(other_kernel(work), mark)
         assert wait_until(lambda: environment.status().state in ("running", "stopped"), 20)
-        assert strays(project) == []
+        assert strays_of(project) == []
     environment.restart()
     assert environment.test_dag("orders")["load"].value == "moment 2 406"
     environment.stop()
@@ -131,7 +123,7 @@ def test_a_start_while_another_kernel_stops(environment: Environment, project: P
     environment.restart(force=True)
     assert stopping.wait(60) == 0
     assert environment.status().state == "running"
-    assert strays(project) == []
+    assert strays_of(project) == []
 
 
 def test_a_process_that_hangs_and_a_machine_that_was_switched_off(

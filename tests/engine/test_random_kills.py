@@ -20,7 +20,7 @@ from astro_magic.engines.local.supervision import find_supervisor
 from astro_magic.engines.local.verification import find_broken
 from astro_magic.environment import open_environment
 from astro_magic.project.project import Project
-from tests.engine.living import processes_of
+from tests.engine.living import processes_of, strays_of
 
 pytestmark = pytest.mark.airflow
 
@@ -123,22 +123,11 @@ class Site:
                 each.kill()
         return len(found)
 
-    def _strays(self) -> list[psutil.Process]:
-        """Give the processes of the project that belong to no instance which is on record."""
-        first = self._not_on_record()
-        # What was forked between the two readings of a look is known at the next.
-        return [each for pid, each in self._not_on_record().items() if pid in first] if first else []
-
-    def _not_on_record(self) -> dict[int, psutil.Process]:
-        supervisor = find_supervisor(self.record)
-        ours = {each.pid for each in supervisor.members()} if supervisor else set()
-        return {each.pid: each for each in processes_of(self.project) if each.pid not in ours}
-
     def _settle(self) -> None:
         """Wait until what runs is an instance that is whole, or ended by itself."""
         deadline = time.monotonic() + SETTLING
-        while self._strays() or self.environment.status().state not in ("running", "stopped"):
-            assert time.monotonic() < deadline, (self._strays(), self.environment.status())
+        while strays_of(self.project) or self.environment.status().state not in ("running", "stopped"):
+            assert time.monotonic() < deadline, (strays_of(self.project), self.environment.status())
             time.sleep(0.1)
 
     def _check(self) -> None:
@@ -147,7 +136,7 @@ class Site:
         self.starts.append(time.monotonic() - begun)
         assert status.state == "running"
         assert self.environment.status().state == "running"
-        assert self._strays() == []
+        assert strays_of(self.project) == []
         assert environments_of(self.project) == self.environments
         assert [inspect_environment(each.folder).damage for each in self.environments] == [""]
         assert is_sound(self.project.standalone_dir / "airflow.db")

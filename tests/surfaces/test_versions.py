@@ -16,11 +16,29 @@ from astro_magic.engines.options import LogQuery
 from astro_magic.environment import Environment, open_environment
 from astro_magic.project.project import Project
 from tests.engine.living import processes_of
+from tests.servers.backend import write_wheel
 from tests.surfaces.notebooks import assert_no_secret, output_text, read_notebook
 
 pytestmark = pytest.mark.airflow
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "06_airflow_versions.ipynb"
+ADDED = """
+import pendulum
+import planted_first
+from airflow.decorators import dag, task
+
+
+@dag(schedule=None, start_date=pendulum.datetime(2026, 1, 1))
+def added():
+    @task
+    def tell():
+        assert planted_first.VALUE == 812
+
+    tell()
+
+
+added()
+"""
 #: The latest of each line.
 VERSIONS = ("2.11.2", "3.0.6", "3.1.8", "3.2.2")
 
@@ -32,8 +50,16 @@ def _tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY", "1")
 
 
+@pytest.fixture
+def wheel(tmp_path, monkeypatch) -> str:
+    """A package that no index has; gives its name."""
+    write_wheel(tmp_path, "planted-first", "1.0", [], {"planted_first.py": "VALUE = 812"})
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    return "planted-first"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_version(papermill, tmp_path, version) -> None:
+def test_a_version(papermill, tmp_path, version, wheel) -> None:
     """Airflow is stopped from here, and not by the last cell, so that more can be asked of it."""
     notebook = read_notebook(NOTEBOOK)
     assert notebook.cells.pop().source == "%astro_stop"
@@ -48,6 +74,9 @@ def test_a_version(papermill, tmp_path, version) -> None:
         logged = environment.task_logs(TaskChoice("orders.report"), LogQuery())
         assert any("reporting on north" in line.text for line in logged)
         assert enters(environment)
+        if version.startswith("2."):
+            # The other ones have the same components as the latest.
+            assert runs_with(wheel, environment)
     finally:
         environment.stop()
     assert processes_of(environment.project) == []
@@ -64,6 +93,16 @@ def check_notebook(notebook: nbformat.NotebookNode, version: str) -> None:
     status = shown["%astro_status"]
     assert f"Airflow {version} · running" in status
     assert all(f"{component}  " in status for component in components_of(version))
+
+
+def runs_with(package: str, environment: Environment) -> bool:
+    """Whether a package that is added to the running Airflow is there for a DAG, and nothing was restarted."""
+    before = [component.pid for component in environment.status().components]
+    environment.project.requirements.add(package)
+    assert environment.add_packages()
+    (environment.project.root / "dags" / "added.py").write_text(ADDED)
+    run = environment.trigger("added", wait=True, timeout=240)
+    return run.state == "success" and [component.pid for component in environment.status().components] == before
 
 
 def enters(environment: Environment) -> bool:
