@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     from . import processes
 
-__all__ = ["end_components"]
+__all__ = ["end_components", "end_orphans"]
 
 #: What has nothing to finish has this long to go. Airflow's triggerer sometimes misses the end of its own child.
 _SHORT_GRACE = 1.0
@@ -52,6 +52,19 @@ def end_components(
         processes.end_late(servers, grace=short)
     forced += processes.end(others(), grace=0)[1]
     return total, forced
+
+
+def end_orphans(parent: int, known: Collection[int]) -> None:
+    """Kill what a component that died has left: workers that nobody gives work to any more, and what these run.
+
+    As it would go with its container. They are children of `parent` by then, beside the `known` ones.
+    """
+    found: list[psutil.Process] = []
+    for child in psutil.Process(parent).children():
+        if child.pid not in known:
+            with contextlib.suppress(psutil.Error):
+                found += [child, *child.children(recursive=True)]
+    processes.end(found, grace=0)
 
 
 class _Tasks:

@@ -274,9 +274,11 @@ class Supervisor:
                 self.last_used = time.monotonic()
             if pid == self.guard and not self.stopping:
                 self._start_guard()
-            for component in self.components.values():
+            known = list(self.components.values())
+            for component in known:
                 if component.pid == pid:
                     self._component_ended(component, status)
+                    ending.end_orphans(self.pid, {self.guard, *self.jobs, *(each.pid or 0 for each in known)})
 
     def _component_ended(self, component: components.Component, status: int) -> None:
         lived = time.monotonic() - component.begun
