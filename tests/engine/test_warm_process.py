@@ -146,8 +146,16 @@ def test_a_kernel_killed_between_two_processes(
     assert any(sign in line for line in kernel.stdout)
     os.kill(kernel.pid, signal.SIGKILL)
     kernel.wait()
+    run = project.state_dir / "run"
+    if moment == "importing":
+        # With the process that was to follow; the one that runs goes on.
+        following = find_supervisor(run / "successor.json")
+        assert following is not None
+        os.kill(following.pid, signal.SIGKILL)
+        assert environment.start().already_running
 
     assert environment.restart().status.state == "running"
+    assert set(run.iterdir()) == {run / "supervisor.json", Path(supervisor_of(project).added).parent}
     leader = supervisor_of(project).pid
     assert {os.getsid(process.pid) for process in processes_of(project)} == {leader}
     assert environment.test_dag("orders")["load"].value == "changed 406"
