@@ -17,7 +17,7 @@ import psutil
 
 from astro_magic.engines.local.supervision import Supervisor
 from astro_magic.environment import Environment
-from benchmarks._instance import memory_of, supervisor_of
+from benchmarks._instance import await_warm, memory_of, supervisor_of
 from benchmarks._measure import timed
 from benchmarks._project import DAG, measured_project
 
@@ -79,6 +79,8 @@ def soak(
     """
     begun = time.monotonic()
     environment.start()
+    # What it imports in a quiet moment is no growth, whenever that moment comes.
+    await_warm(environment)
     first = supervisor_of(environment)
     samples: list[Sample] = []
     while len(samples) < rounds or time.monotonic() - begun < seconds:

@@ -17,6 +17,9 @@ __all__ = ["DagRun", "TaskInstance", "running_tasks", "trigger", "unpause", "wai
 
 _POLL_SECONDS = 0.25
 _FINISHED = ("success", "failed")
+_ENDED_TASKS = (*_FINISHED, "skipped", "upstream_failed", "removed")
+#: So many are named in a message.
+_MOST_TASKS = 3
 
 
 @dataclass(frozen=True)
@@ -186,8 +189,17 @@ def wait_for_run(client: AirflowClient, run: DagRun, *, timeout: float, ui: str)
         if now.state in _FINISHED:
             return replace(now, tasks=tasks)
         time.sleep(_POLL_SECONDS)
-    msg = f"The run {run.run_id} has not ended within {timeout:.0f} s; it goes on."
+    msg = f"The run {run.run_id} has not ended within {timeout:.0f} s{_open_tasks(told)}; it goes on."
     raise ApiError(msg, hint="--timeout waits longer; the Airflow UI shows the run.")
+
+
+def _open_tasks(states: Mapping[str, str]) -> str:
+    """Say what a run waits for, as `` (extract is running, load has not begun)``; empty where nothing is known."""
+    open_tasks = {task: state for task, state in states.items() if state not in _ENDED_TASKS}
+    said = [f"{task} {'has not begun' if state == 'none' else f'is {state}'}" for task, state in open_tasks.items()]
+    more = len(said) - _MOST_TASKS
+    words = ", ".join([*said[:_MOST_TASKS], *([f"{more} more"] if more > 0 else [])])
+    return f" ({words})" if words else ""
 
 
 def _parsed_after(dag: Mapping[str, Any], changed: float) -> bool:

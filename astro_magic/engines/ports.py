@@ -46,10 +46,15 @@ def choose_port(asked: int | None, *preferred: int | None) -> int:
 
 
 @contextmanager
-def choosing_ports() -> Iterator[PortChooser]:
+def choosing_ports(*own: int | None) -> Iterator[PortChooser]:
     """Choose ports that no other start of this user chooses as long as the block runs.
 
     A port is free until somebody listens on it, which of two environments that start at once takes a while.
+
+    Parameters
+    ----------
+    *own : int or None
+        Ports of what is ended in the block, to be used again by what comes after it.
     """
     with ExitStack() as reserved:
 
@@ -68,6 +73,9 @@ def choosing_ports() -> Iterator[PortChooser]:
                 return asked
             return _first_free(preferred, lambda port: is_free(port) and reserve(port))
 
+        for port in own:
+            if port is not None:
+                reserve(port)
         yield choose
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,9 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         pytest.skip(reason)
     second = second_engine(request.config)
     monkeypatch.setenv("DOCKER_HOST", second.host)
+    # Ports are kept for a start there; those of another network are no business of starts in this one.
+    monkeypatch.setenv("TMPDIR", str(second.scratch))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     with second.network():
         yield second
 

@@ -55,6 +55,7 @@ class SecondEngine:
         self._process: subprocess.Popen[bytes] | None = None
         self._network = _new_network()
         self._filler = self.data / "filler"
+        self.scratch.mkdir()
         # A file system of its own can be filled without harm to the others.
         self.data.mkdir(parents=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(self.data)], check=True)
@@ -63,6 +64,11 @@ class SecondEngine:
     def data(self) -> Path:
         """Where images, containers and volumes lie."""
         return self.folder / "data"
+
+    @property
+    def scratch(self) -> Path:
+        """For temporary files of those who use it."""
+        return self.folder / "tmp"
 
     @property
     def client(self) -> docker.DockerClient:

@@ -105,6 +105,16 @@ class Site:
         assert services == {"postgres", "scheduler", "dag-processor", "api-server", "triggerer"}
         assert self.environment.trigger("orders", wait=True, timeout=120).state == "success"
 
+    def last_words(self) -> list[str]:
+        """Give what each container is, and what it wrote last."""
+        if not self.engine.running:
+            return []
+        found = []
+        for container in containers_of(self.client, self.project):
+            found.append(f"{container.name}, {container.status}, restarted {container.attrs['RestartCount']} times:")
+            found.append(container.logs(tail=30).decode(errors="replace"))
+        return found
+
     def _containers(self) -> list[docker.models.containers.Container]:
         return [each for each in containers_of(self.client, self.project) if each.status == "running"]
 
@@ -141,7 +151,7 @@ def test_random_faults(
         for _ in range(ALL if campaign else SAMPLE):
             site.fault()
     except BaseException as problem:
-        problem.add_note("\n".join([f"seed {seed}", *site.told]))
+        problem.add_note("\n".join([f"seed {seed}", *site.told, *site.last_words()]))
         raise
     record_testsuite_property("faults", f"{len(site.told)} from seed {seed} in {time.monotonic() - begun:.0f} s")
     for number, told in enumerate(site.told, start=1):

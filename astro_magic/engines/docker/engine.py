@@ -231,7 +231,7 @@ class DockerEngine(Engine):
                 except BuildFailedError as problem:
                     problem.hint = "\n".join(part for part in (problem.hint, _UNTOUCHED) if part)
                     raise
-            with choosing_ports() as choose:
+            with choosing_ports(record.api_port, record.postgres_port) as choose:
                 planned = make_plan(connection, self.project, facts, options, record, present, choose)
                 try:
                     yield from stack.switch(planned.plan, settle=lambda: settle(access))

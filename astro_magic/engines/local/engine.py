@@ -231,25 +231,33 @@ class LocalEngine(Engine):
             environment, _ = yield from prepare_environment(self.project)
             self._database.require_usable(environment)
             neighbour = self._neighbour()
-            if neighbour is not None:
-                yield from self._stop(_STOP_GRACE)
-                # What runs after it is where it was.
-                remember_port(self._state, neighbour.port)
-            try:
-                if neighbour is None and running is not None:
-                    yield from self._startup.make_room(running, environment)
-                status = yield from self._startup.start(environment, options)
-                # What somebody did to the environment by hand is worth as much as at a start.
-                return replace(status, notes=(*environment.notes, *status.notes))
-            except (AstroMagicError, OSError) as failure:
-                before = current_environment(self.project, name=running.environment) if running else None
-                if running is None or before is None or before.folder == environment.folder:
-                    raise
-                if self._instance.running() is not None:
-                    # It was not ended yet.
-                    raise
-                yield from self._startup.go_back(failure, before, port=running.port, timeout=options.timeout)
+            own = neighbour or running
+            with ports.choosing_ports(own.port if own else None):
+                if neighbour is not None:
+                    yield from self._stop(_STOP_GRACE)
+                    # What runs after it is where it was.
+                    remember_port(self._state, neighbour.port)
+                return (yield from self._replace(None if neighbour else running, environment, options))
+
+    def _replace(
+        self, running: Supervisor | None, environment: LocalEnvironment, options: StartOptions
+    ) -> Operation[EngineStatus]:
+        """Start Airflow in place of what runs, which comes back where that fails."""
+        try:
+            if running is not None:
+                yield from self._startup.make_room(running, environment)
+            status = yield from self._startup.start(environment, options)
+            # What somebody did to the environment by hand is worth as much as at a start.
+            return replace(status, notes=(*environment.notes, *status.notes))
+        except (AstroMagicError, OSError) as failure:
+            before = current_environment(self.project, name=running.environment) if running else None
+            if running is None or before is None or before.folder == environment.folder:
                 raise
+            if self._instance.running() is not None:
+                # It was not ended yet.
+                raise
+            yield from self._startup.go_back(failure, before, port=running.port, timeout=options.timeout)
+            raise
 
     def add_packages(self, pending: Pending) -> Operation[bool]:
         """Put packages into what runs that are only added; the next environment is built in the background."""

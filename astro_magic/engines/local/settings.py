@@ -76,6 +76,8 @@ _DEFAULTS_3 = {
     # The first task has the API server build what tasks talk to. On a busy machine that takes longer than five tries of
     # five seconds, after which the task fails.
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+    # What watches a task may sleep as long as this, in seconds, after the task has ended; a stop waits for it.
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
 }
 
 

@@ -263,3 +263,28 @@ def test_a_run_is_waited_for_while_the_server_is_busy(serve):
         with pytest.raises(ApiError, match="has not ended within 0 s"):
             events.run(wait_for_run(client, run, timeout=0.1, ui=""), None)
     awake.set()
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ({}, "within 0 s; it"),
+        ({"extract": "success", "clean": "running", "load": None}, r"\(clean is running, load has not begun\)"),
+        ({f"part{number}": "queued" for number in range(5)}, r"\(part0 is queued, .*, part2 is queued, 2 more\)"),
+    ],
+    ids=["none", "some", "many"],
+)
+def test_a_run_that_takes_too_long_is_told_with_what_it_waits_for(serve, states, told):
+    row = {"dag_id": "orders", "dag_run_id": "first", "state": "running"}
+    tasks = [{"task_id": task, "map_index": -1, "state": state, "try_number": 1} for task, state in states.items()]
+
+    def answer(request, _):
+        if request.path.endswith("/auth/token"):
+            return 201, {"access_token": "t"}
+        if "taskInstances" in request.path:
+            return 200, {"task_instances": tasks, "total_entries": len(tasks)}
+        return 200, row
+
+    url, _ = serve(answer)
+    with AirflowClient(url, "admin", PASSWORD) as client, pytest.raises(ApiError, match=told):
+        events.run(wait_for_run(client, DagRun("orders", "first", "queued"), timeout=0.2, ui=""), None)

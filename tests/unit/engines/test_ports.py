@@ -26,6 +26,17 @@ def test_two_starts_at_once_take_different_ports(free):
     assert elsewhere(lambda other: other(None, *free)) == free[0]
 
 
+def test_what_restarts_keeps_its_port(free):
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", free[0]))
+        line.listen()
+        with choosing_ports(free[0], None):
+            line.close()
+            assert elsewhere(lambda other: other(None, *free)) == free[1]
+            with choosing_ports() as choose:
+                assert choose(None, *free) == free[0]
+
+
 def test_a_port_that_was_asked_for(free):
     with choosing_ports() as choose:
         assert choose(free[0], free[1]) == free[0]
