@@ -33,8 +33,8 @@ def await_warm(environment: Environment) -> None:
         time.sleep(3)
 
 
-def memory_of(processes: Iterable[psutil.Process], kind: Literal["pss", "uss"]) -> float:
-    """Give the memory of processes in MB: with their part of what they share (``pss``), or theirs alone (``uss``)."""
+def memory_of(processes: Iterable[psutil.Process], kind: Literal["rss", "pss"]) -> float:
+    """Give the memory of processes in MB: with all that they share (``rss``), or with their part of it (``pss``)."""
     total = 0
     for process in processes:
         try:

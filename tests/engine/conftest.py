@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from astro_magic.engines.local.last_port import remember_port
 from astro_magic.environment import Environment, open_environment
 from astro_magic.project.project import Project
 from tests.engine.living import processes_of
+from tests.servers.processes import free_port
 
 REQUIREMENT = "humanize==4.9.0"
 
@@ -72,12 +74,16 @@ def environment(project: Project) -> Environment:
 
 
 def copy_of(prepared: Project, root: Path) -> Project:
-    """Copy the project whose environment has been built; give it a DAG and a variable."""
+    """Copy the project whose environment has been built; give it a DAG, a variable and a port of its own.
+
+    Between two starts nobody listens on that, and the usual one is taken by tests beside this one.
+    """
     shutil.copytree(prepared.root, root, symlinks=True, copy_function=_link)
     made = Project(root)
     (root / "dags" / "exampledag.py").unlink()
     (root / "dags" / "orders.py").write_text(DAG)
     made.apply(made.dotenv.plan_set({"AIRFLOW_VAR_GREETING": "hello"}))
+    remember_port(made.make_state_dir(), free_port("127.0.0.1"))
     return made
 
 

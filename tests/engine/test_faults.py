@@ -33,7 +33,6 @@ from astro_magic.machine.ports import is_free
 from astro_magic.project.project import Project
 from tests.engine.conftest import copy_of
 from tests.engine.living import processes_of
-from tests.servers.processes import free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.airflow
@@ -308,8 +307,7 @@ def test_an_environment_that_breaks_airflow_gives_way_to_the_old_one(
     """
     if memory == "short":
         monkeypatch.setattr("astro_magic.engines.local.instance._ROOM", 1 << 60)
-    # Nothing listens on the port between the two environments, and the usual one is taken by tests beside this one.
-    before = environment.start(StartOptions(free_port("127.0.0.1"))).status
+    before = environment.start().status
     breaker = project.root / "include" / "breaker"
     breaker.mkdir(parents=True)
     (breaker / "airflow_local_settings.py").write_text("raise RuntimeError('broken on purpose')\n")

@@ -41,6 +41,8 @@ _DEFAULTS_3 = {
     "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     # No component starts before the migration is done, and looking again takes each of them half a second of CPU.
     "AIRFLOW__DATABASE__CHECK_MIGRATIONS": "False",
+    # The first task has the server build what tasks talk to; on a busy machine it would not wait long enough for that.
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 _DEFAULTS_2 = {
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "1",

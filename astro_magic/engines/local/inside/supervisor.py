@@ -39,7 +39,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import added, combined, components, ending, guard, preload, sources, warmth
+from . import added, combined, components, ending, preload, sources, warmth
+from .guard import Guard
+from .record import Record, write_whole
 
 if TYPE_CHECKING:
     from astro_magic.engines.inside import processes
@@ -55,7 +57,6 @@ _STOP_GRACE = 5.0
 _SUCCESSION_SECONDS = 30.0
 #: Where there is no process or no memory left for another one.
 _FORK_AGAIN_SECONDS = 2.0
-_NONE = -1
 #: A disk with fewer bytes than this is full.
 _FULL = 100_000
 #: An import of many objects asks again within this time, and loading keeps it waiting for seconds.
@@ -70,7 +71,6 @@ class Supervisor:
         self.instance: str = configuration["instance"]
         self.airflow_version: str = configuration["public"]["airflow_version"]
         self.logs = Path(configuration["logs"])
-        self.record = Path(configuration["record"])
         self.pid_file = Path(configuration["pid_file"])
         self.components: dict[str, components.Component] = {}
         self.combined: combined.CombinedLog | None = None
@@ -89,18 +89,28 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.pid = os.getpid()
         self.started = processes.start_of(self.pid)
-        self.guard = 0
-        self.watched, self.alive = os.pipe()
+        self.guard = Guard(self._end_instance)
+        self.record = Record(
+            Path(configuration["record"]),
+            {
+                **configuration["public"],
+                "pid": self.pid,
+                "started": self.started,
+                "machine": processes.machine_start(),
+                "instance": self.instance,
+                "socket": configuration["socket"],
+            },
+        )
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Serve until told to stop."""
         processes.adopt_orphans()
-        self._start_guard()
+        self.guard.start()
         self.listener = self._listen()
         self._watch_signals()
-        self._write_record()
+        self.record.write()
         try:
             while not self.stopping:
                 self._turn()
@@ -116,8 +126,8 @@ class Supervisor:
                 with contextlib.suppress(BlockingIOError):
                     os.read(key.fd, 4096)
         self._reap()
-        if self.guard == _NONE:
-            self._start_guard()
+        if self.guard.missing:
+            self.guard.start()
         self._start_due()
         if self.combined is not None:
             self.combined.follow()
@@ -143,7 +153,7 @@ class Supervisor:
 
     def _has_no_purpose(self) -> bool:
         """Whether the project was deleted or another one took over, or nothing has been asked for long."""
-        if not self._is_recorded():
+        if not self.record.names_us():
             return True
         if self.successor:
             # Whoever launched it looks at it all the time, but for the moment in which the one before is ended.
@@ -162,51 +172,8 @@ class Supervisor:
         self.sources.note()
         self.last_used = self.last_asked = time.monotonic()
 
-    def _write_record(self) -> None:
-        """Say on disk who this is; written whole or not at all."""
-        known = {
-            **self.configuration["public"],
-            "pid": self.pid,
-            "started": self.started,
-            "machine": processes.machine_start(),
-            "instance": self.instance,
-            "socket": self.configuration["socket"],
-        }
-        _write(self.record, json.dumps(known))
-
-    def _is_recorded(self) -> bool:
-        """Whether the record still names this process: without one, nobody finds it.
-
-        A file that cannot be read just now, as on a file server that is away for a moment, says nothing.
-        """
-        try:
-            return bool(json.loads(self.record.read_text(encoding="utf-8"))["instance"] == self.instance)
-        except OSError as problem:
-            return problem.errno not in (errno.ENOENT, errno.ENOTDIR)
-        except (ValueError, KeyError, TypeError):
-            return False
-
-    # -- the guard -----------------------------------------------------------------------------------------------
-
-    def _start_guard(self) -> None:
-        """Fork the process that ends the instance when this one dies: it then reads the end of a pipe.
-
-        It leads a group of its own: the Astro CLI ends the group that this process leads, and not all of an instance
-        stays in that.
-        """
-        try:
-            self.guard = os.fork()
-        except OSError:
-            # No process or no memory is left; it is tried again.
-            self.guard = _NONE
-            return
-        if self.guard:
-            return
-        os.setpgid(0, 0)
-        os.close(self.alive)
-        guard.watch(self.watched)
+    def _end_instance(self) -> None:
         processes.end(processes.members(self.pid, self.started, self.instance), grace=0)
-        os._exit(0)
 
     # -- components ----------------------------------------------------------------------------------------------
 
@@ -219,7 +186,7 @@ class Supervisor:
             if name not in self.components:
                 component = self.components[name] = components.Component(name)
                 component.due = time.monotonic()
-        _write(self.pid_file, str(self.pid))
+        write_whole(self.pid_file, str(self.pid))
 
     def _log_of(self, name: str) -> Path:
         return self.logs / f"{name.replace(' ', '-')}.log"
@@ -272,13 +239,13 @@ class Supervisor:
             if pid in self.jobs:
                 self.jobs.discard(pid)
                 self.last_used = time.monotonic()
-            if pid == self.guard and not self.stopping:
-                self._start_guard()
+            if pid == self.guard.pid and not self.stopping:
+                self.guard.start()
             known = list(self.components.values())
             for component in known:
                 if component.pid == pid:
                     self._component_ended(component, status)
-                    ending.end_orphans(self.pid, {self.guard, *self.jobs, *(each.pid or 0 for each in known)})
+                    ending.end_orphans(self.pid, {self.guard.pid, *self.jobs, *(each.pid or 0 for each in known)})
 
     def _component_ended(self, component: components.Component, status: int) -> None:
         lived = time.monotonic() - component.begun
@@ -347,10 +314,8 @@ class Supervisor:
             self.successor = bool(request["successor"])
             self.wanted = set(map(components.stage_of, components.components_of(self.airflow_version)))
         elif action == "take over":
-            before, self.record = self.record, Path(request["record"])
             self.successor = False
-            self._write_record()
-            before.unlink(missing_ok=True)
+            self.record.move(Path(request["record"]))
         elif action == "call":
             self._call(connection, request)
             return
@@ -412,7 +377,8 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.selector.close()
         self.listener.close()
-        for end in (self.alive, self.watched, self.wake_read, self.wake_write):
+        self.guard.let_go()
+        for end in (self.wake_read, self.wake_write):
             os.close(end)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(descriptor, 1)
@@ -433,8 +399,7 @@ class Supervisor:
     def _end_everything(self, grace: float) -> tuple[int, int]:
         """End the components and let go of what names this process; it ends when it has answered."""
         ended = self._end_components(grace)
-        if self._is_recorded():
-            self.record.unlink(missing_ok=True)
+        self.record.remove()
         Path(self.configuration["socket"]).unlink(missing_ok=True)
         shutil.rmtree(os.path.dirname(self.configuration["added"]), ignore_errors=True)
         return ended
@@ -448,17 +413,11 @@ class Supervisor:
     def _others(self) -> list[Any]:
         """Give every process of the instance but this one and the guard, which ends when this one does."""
         found = processes.members(self.pid, self.started, self.instance)
-        return [process for process in found if process.pid != self.guard]
+        return [process for process in found if process.pid != self.guard.pid]
 
 
 def _send(connection: socket.socket, answer: dict[str, Any]) -> None:
     connection.sendall(json.dumps(answer).encode() + b"\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _leave(code: int) -> NoReturn:
