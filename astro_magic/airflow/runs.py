@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,6 @@ __all__ = ["DagRun", "TaskInstance", "running_tasks", "trigger", "unpause", "wai
 
 _POLL_SECONDS = 0.25
 _FINISHED = ("success", "failed")
-_ENDED_TASKS = (*_FINISHED, "skipped", "upstream_failed", "removed")
 #: So many are named in a message.
 _MOST_TASKS = 3
 
@@ -174,7 +173,7 @@ def wait_for_run(client: AirflowClient, run: DagRun, *, timeout: float, ui: str)
     """
     path = f"/dags/{quote(run.dag_id, safe='')}/dagRuns/{quote(run.run_id, safe='')}"
     deadline = time.monotonic() + timeout
-    told: dict[str, str] = {}
+    told: dict[str, TaskUpdate] = {}
     while time.monotonic() < deadline:
         try:
             now = _run(client, client.get(path), ui)
@@ -183,20 +182,24 @@ def wait_for_run(client: AirflowClient, run: DagRun, *, timeout: float, ui: str)
             # The first task has the server build what tasks talk to, which takes a slow machine longer.
             continue
         for task in tasks:
-            if told.get(task.task_id) != task.state:
-                told[task.task_id] = task.state
-                yield TaskUpdate(task.task_id, task.state, task.try_number, task.seconds)
+            before = told.get(task.task_id)
+            if before is None or before.state != task.state:
+                told[task.task_id] = TaskUpdate(task.task_id, task.state, task.try_number, task.seconds)
+                yield told[task.task_id]
         if now.state in _FINISHED:
             return replace(now, tasks=tasks)
         time.sleep(_POLL_SECONDS)
-    msg = f"The run {run.run_id} has not ended within {timeout:.0f} s{_open_tasks(told)}; it goes on."
+    msg = f"The run {run.run_id} has not ended within {timeout:.0f} s{_open_tasks(told.values())}; it goes on."
     raise ApiError(msg, hint="--timeout waits longer; the Airflow UI shows the run.")
 
 
-def _open_tasks(states: Mapping[str, str]) -> str:
+def _open_tasks(tasks: Iterable[TaskUpdate]) -> str:
     """Say what a run waits for, as `` (extract is running, load has not begun)``; empty where nothing is known."""
-    open_tasks = {task: state for task, state in states.items() if state not in _ENDED_TASKS}
-    said = [f"{task} {'has not begun' if state == 'none' else f'is {state}'}" for task, state in open_tasks.items()]
+    said = [
+        f"{task.task_id} {'has not begun' if task.state == 'none' else f'is {task.state}'}"
+        for task in tasks
+        if not task.ended
+    ]
     more = len(said) - _MOST_TASKS
     words = ", ".join([*said[:_MOST_TASKS], *([f"{more} more"] if more > 0 else [])])
     return f" ({words})" if words else ""

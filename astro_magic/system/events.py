@@ -86,6 +86,11 @@ class TaskUpdate:
     seconds: float | None = None
     result: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is a state that the task stays in."""
+        return self.state in {"success", "failed", "skipped", "upstream_failed", "removed"}
+
 
 Event: TypeAlias = Step | OutputLine | TaskUpdate
 Listener: TypeAlias = Callable[[Event], object]

@@ -233,7 +233,7 @@ def _key(row: Step | TaskUpdate) -> str:
 def _ended(row: Step | TaskUpdate) -> bool:
     if isinstance(row, Step):
         return row.state != "running"
-    return row.state in {"success", "failed", "skipped", "upstream_failed", "removed"}
+    return row.ended
 
 
 def _sign(word: str) -> str:
